@@ -1,0 +1,54 @@
+//! Who acts on an organization.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::ids::{ApiKeyId, UserId};
+
+/// Who gave a command, as every event names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "id", rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Actor {
+    /// A person of the directory.
+    User(UserId),
+    /// An API key of the organization; it acts as itself, not as its creator.
+    ApiKey(ApiKeyId),
+}
+
+impl Actor {
+    /// The permanent name of the kind, as stored and as shown.
+    #[must_use]
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::User(_) => "USER",
+            Self::ApiKey(_) => "API_KEY",
+        }
+    }
+
+    /// The bare id, which together with the kind names the actor.
+    #[must_use]
+    pub const fn id(self) -> Uuid {
+        match self {
+            Self::User(UserId(id)) | Self::ApiKey(ApiKeyId(id)) => id,
+        }
+    }
+
+    /// The actor of a stored kind and id; `None` for a kind nobody has written.
+    #[must_use]
+    pub fn from_parts(kind: &str, id: Uuid) -> Option<Self> {
+        match kind {
+            "USER" => Some(Self::User(UserId(id))),
+            "API_KEY" => Some(Self::ApiKey(ApiKeyId(id))),
+            _ => None,
+        }
+    }
+
+    /// The person, where a person acts.
+    #[must_use]
+    pub const fn user(self) -> Option<UserId> {
+        match self {
+            Self::User(id) => Some(id),
+            Self::ApiKey(_) => None,
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! What has happened: the events of the ledger, with their permanent names and fields.
+//!
+//! An event names people by id and never by name or email. A field that changed carries both values, so that an
+//! event says by itself what was before. A new shape is a new version; what was once written is read for ever.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    api_keys::{KeyType, RateLimit},
+    kinds::Kind,
+    permissions::Permissions,
+};
+use crate::domain::{
+    Timestamp,
+    actor::Actor,
+    ids::{ApiKeyId, InvitationId, RoleId, UserId},
+};
+
+/// HMAC-SHA-256 of a normalized email under the salt of its directory row, in hexadecimal. It shows that an
+/// address was the one meant, until the salt is erased.
+pub type Commitment = String;
+
+/// A value before and after.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change<T> {
+    /// Before.
+    pub from: T,
+    /// After.
+    pub to: T,
+}
+
+/// What is stored of a key's secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretRecord {
+    /// The public part of the key, by which it is looked up; unique over all organizations.
+    pub public_id: String,
+    /// SHA-256 of the whole key, in hexadecimal.
+    pub hash: String,
+}
+
+/// An event of an organization. Serialized as `{type, data}`; `type` is the permanent name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data", rename_all_fields = "camelCase")]
+#[expect(missing_docs, reason = "the fields are named after what they are")]
+pub enum Event {
+    /// The organization began.
+    #[serde(rename = "organization.created")]
+    OrganizationCreated { kind: Kind, name: String, description: Option<String> },
+    /// It got another name.
+    #[serde(rename = "organization.renamed")]
+    OrganizationRenamed { from: String, to: String },
+    /// It got another description, or none.
+    #[serde(rename = "organization.description_changed")]
+    OrganizationDescriptionChanged { from: Option<String>, to: Option<String> },
+    /// Invitations without a role give another one.
+    #[serde(rename = "organization.default_role_changed")]
+    OrganizationDefaultRoleChanged { from: RoleId, to: RoleId },
+    /// The organization ended. This event stays as the tombstone.
+    #[serde(rename = "organization.deleted")]
+    OrganizationDeleted {},
+
+    /// A person joined, for the first time or again.
+    #[serde(rename = "member.joined")]
+    MemberJoined {
+        user_id: UserId,
+        role_id: RoleId,
+        invitation_id: Option<InvitationId>,
+        invited_by: Option<Actor>,
+        email_commitment: Commitment,
+    },
+    /// A member got another role.
+    #[serde(rename = "member.role_changed")]
+    MemberRoleChanged { user_id: UserId, from: RoleId, to: RoleId },
+    /// A member was switched off.
+    #[serde(rename = "member.deactivated")]
+    MemberDeactivated { user_id: UserId },
+    /// A member was switched on again.
+    #[serde(rename = "member.reactivated")]
+    MemberReactivated { user_id: UserId },
+    /// A member was removed.
+    #[serde(rename = "member.removed")]
+    MemberRemoved { user_id: UserId, role_id: RoleId },
+    /// A member left.
+    #[serde(rename = "member.left")]
+    MemberLeft { user_id: UserId, role_id: RoleId },
+
+    /// A person was invited.
+    #[serde(rename = "invitation.sent")]
+    InvitationSent {
+        invitation_id: InvitationId,
+        user_id: UserId,
+        role_id: RoleId,
+        email_commitment: Commitment,
+        invited_by: Actor,
+        sent_at: Timestamp,
+        expires_at: Timestamp,
+    },
+    /// The invitation was sent again: the older links died.
+    #[serde(rename = "invitation.resent")]
+    InvitationResent {
+        invitation_id: InvitationId,
+        generation: u32,
+        invited_by: Actor,
+        sent_at: Timestamp,
+        expires_at: Timestamp,
+    },
+    /// The invited person accepted.
+    #[serde(rename = "invitation.accepted")]
+    InvitationAccepted { invitation_id: InvitationId },
+    /// The invited person declined.
+    #[serde(rename = "invitation.declined")]
+    InvitationDeclined { invitation_id: InvitationId },
+    /// The invitation was withdrawn, or replaced by one with another role.
+    #[serde(rename = "invitation.revoked")]
+    InvitationRevoked { invitation_id: InvitationId },
+
+    /// An API key was made.
+    #[serde(rename = "api_key.created")]
+    ApiKeyCreated {
+        api_key_id: ApiKeyId,
+        name: String,
+        description: Option<String>,
+        key_type: KeyType,
+        permissions: Permissions,
+        level: u8,
+        rate_limit: Option<RateLimit>,
+        expires_at: Option<Timestamp>,
+        created_by: Actor,
+        secret: SecretRecord,
+    },
+    /// A key's record was edited; a field that stands here changed.
+    #[serde(rename = "api_key.updated")]
+    ApiKeyUpdated {
+        api_key_id: ApiKeyId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<Change<String>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        description: Option<Change<Option<String>>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        permissions: Option<Change<Permissions>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rate_limit: Option<Change<Option<RateLimit>>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at: Option<Change<Option<Timestamp>>>,
+    },
+    /// A key was switched off.
+    #[serde(rename = "api_key.disabled")]
+    ApiKeyDisabled { api_key_id: ApiKeyId },
+    /// A key was switched on again.
+    #[serde(rename = "api_key.enabled")]
+    ApiKeyEnabled { api_key_id: ApiKeyId },
+    /// A key got a new secret; the old one lives until the grace is over.
+    #[serde(rename = "api_key.rotated")]
+    ApiKeyRotated { api_key_id: ApiKeyId, secret: SecretRecord, old_secret_until: Timestamp },
+    /// A key ended for good.
+    #[serde(rename = "api_key.revoked")]
+    ApiKeyRevoked { api_key_id: ApiKeyId },
+}
+
+/// What an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names are the nouns")]
+pub enum Target {
+    Organization,
+    Member(UserId),
+    Invitation(InvitationId),
+    ApiKey(ApiKeyId),
+}
+
+impl Event {
+    /// The version of every event there is today.
+    pub const VERSION: u32 = 1;
+
+    /// The object that the event changed.
+    #[must_use]
+    pub const fn target(&self) -> Target {
+        match self {
+            Self::OrganizationCreated { .. }
+            | Self::OrganizationRenamed { .. }
+            | Self::OrganizationDescriptionChanged { .. }
+            | Self::OrganizationDefaultRoleChanged { .. }
+            | Self::OrganizationDeleted {} => Target::Organization,
+            Self::MemberJoined { user_id, .. }
+            | Self::MemberRoleChanged { user_id, .. }
+            | Self::MemberDeactivated { user_id }
+            | Self::MemberReactivated { user_id }
+            | Self::MemberRemoved { user_id, .. }
+            | Self::MemberLeft { user_id, .. } => Target::Member(*user_id),
+            Self::InvitationSent { invitation_id, .. }
+            | Self::InvitationResent { invitation_id, .. }
+            | Self::InvitationAccepted { invitation_id }
+            | Self::InvitationDeclined { invitation_id }
+            | Self::InvitationRevoked { invitation_id } => Target::Invitation(*invitation_id),
+            Self::ApiKeyCreated { api_key_id, .. }
+            | Self::ApiKeyUpdated { api_key_id, .. }
+            | Self::ApiKeyDisabled { api_key_id }
+            | Self::ApiKeyEnabled { api_key_id }
+            | Self::ApiKeyRotated { api_key_id, .. }
+            | Self::ApiKeyRevoked { api_key_id } => Target::ApiKey(*api_key_id),
+        }
+    }
+
+    /// The permanent name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::OrganizationCreated { .. } => "organization.created",
+            Self::OrganizationRenamed { .. } => "organization.renamed",
+            Self::OrganizationDescriptionChanged { .. } => "organization.description_changed",
+            Self::OrganizationDefaultRoleChanged { .. } => "organization.default_role_changed",
+            Self::OrganizationDeleted {} => "organization.deleted",
+            Self::MemberJoined { .. } => "member.joined",
+            Self::MemberRoleChanged { .. } => "member.role_changed",
+            Self::MemberDeactivated { .. } => "member.deactivated",
+            Self::MemberReactivated { .. } => "member.reactivated",
+            Self::MemberRemoved { .. } => "member.removed",
+            Self::MemberLeft { .. } => "member.left",
+            Self::InvitationSent { .. } => "invitation.sent",
+            Self::InvitationResent { .. } => "invitation.resent",
+            Self::InvitationAccepted { .. } => "invitation.accepted",
+            Self::InvitationDeclined { .. } => "invitation.declined",
+            Self::InvitationRevoked { .. } => "invitation.revoked",
+            Self::ApiKeyCreated { .. } => "api_key.created",
+            Self::ApiKeyUpdated { .. } => "api_key.updated",
+            Self::ApiKeyDisabled { .. } => "api_key.disabled",
+            Self::ApiKeyEnabled { .. } => "api_key.enabled",
+            Self::ApiKeyRotated { .. } => "api_key.rotated",
+            Self::ApiKeyRevoked { .. } => "api_key.revoked",
+        }
+    }
+}

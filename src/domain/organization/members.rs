@@ -1,0 +1,191 @@
+//! Members: joining, roles, rest and end of a membership.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Action, Command, CreatedKeys, Decided, Event, Organization,
+    api_keys::KeyStatus,
+    policy::{Ask, OrganizationAction},
+};
+use crate::domain::{
+    actor::Actor,
+    ids::{ApiKeyId, RoleId, UserId},
+    refusal::Refusal,
+};
+
+/// How many members an organization may have, former ones not counted.
+pub const MEMBERS: u32 = 100_000;
+
+/// What a membership is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum MemberStatus {
+    /// With access.
+    Active,
+    /// Kept, without access.
+    Inactive,
+    /// Left or removed.
+    Former,
+}
+
+impl MemberStatus {
+    /// The permanent name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Inactive => "INACTIVE",
+            Self::Former => "FORMER",
+        }
+    }
+}
+
+/// A person in the organization.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// The role they hold, or held at last.
+    pub role: RoleId,
+    /// What the membership is.
+    pub status: MemberStatus,
+    /// The sequence of the last event about them.
+    pub version: u64,
+}
+
+impl Organization {
+    /// A member who has not left.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` for outsiders and former members.
+    pub(super) fn member(&self, id: UserId) -> Result<&Member, Refusal> {
+        self.members
+            .get(&id)
+            .filter(|member| member.status != MemberStatus::Former)
+            .ok_or(Refusal::NotFound { field: "memberId" })
+    }
+
+    /// Everybody who is a member or was one.
+    pub fn members(&self) -> impl Iterator<Item = (UserId, Member)> {
+        self.members.iter().map(|(id, member)| (*id, *member))
+    }
+
+    pub(super) fn decide_members(&self, command: &Command) -> Result<Decided, Refusal> {
+        match command.action {
+            Action::LeaveOrganization { created_keys } => {
+                self.may(command.actor, &Ask::about(OrganizationAction::LeaveOrganization), command.now)?;
+                let user_id = command.actor.user().ok_or(Refusal::UserRequired)?;
+                let role_id = self.member(user_id)?.role;
+                self.end_access(command, user_id, created_keys, Event::MemberLeft { user_id, role_id })
+            }
+            Action::ChangeMemberRole { member: user_id, role } => {
+                let ask = Ask::about(OrganizationAction::ChangeMemberRole).member(user_id).role(role);
+                let member = self.ask_about(command, &ask, user_id)?;
+                let event =
+                    (member.role != role).then_some(Event::MemberRoleChanged { user_id, from: member.role, to: role });
+                Ok(event.into())
+            }
+            Action::DeactivateMember { member: user_id, created_keys } => {
+                let ask = Ask::about(OrganizationAction::DeactivateMember).member(user_id);
+                if self.ask_about(command, &ask, user_id)?.status == MemberStatus::Inactive {
+                    return Ok(Decided::default());
+                }
+                self.end_access(command, user_id, created_keys, Event::MemberDeactivated { user_id })
+            }
+            Action::ReactivateMember { member: user_id } => {
+                let ask = Ask::about(OrganizationAction::ReactivateMember).member(user_id);
+                let member = self.ask_about(command, &ask, user_id)?;
+                Ok((member.status == MemberStatus::Inactive).then_some(Event::MemberReactivated { user_id }).into())
+            }
+            Action::RemoveMember { member: user_id, created_keys } => {
+                let ask = Ask::about(OrganizationAction::RemoveMember).member(user_id);
+                let role_id = self.ask_about(command, &ask, user_id)?.role;
+                self.end_access(command, user_id, created_keys, Event::MemberRemoved { user_id, role_id })
+            }
+            _ => Ok(Decided::default()),
+        }
+    }
+
+    fn ask_about(&self, command: &Command, ask: &Ask, user: UserId) -> Result<&Member, Refusal> {
+        self.may(command.actor, ask, command.now)?;
+        let member = self.member(user)?;
+        command.expect_version(member.version)?;
+        Ok(member)
+    }
+
+    /// Ends or rests a membership, and does to the keys that the person created what was asked, each as if it had
+    /// been asked alone.
+    fn end_access(
+        &self,
+        command: &Command,
+        user: UserId,
+        created_keys: CreatedKeys,
+        event: Event,
+    ) -> Result<Decided, Refusal> {
+        let mut decided = Decided::from(vec![event]);
+        let mut keys: Vec<ApiKeyId> = self.living_keys.values().copied().collect();
+        keys.retain(|id| self.api_keys.get(id).is_some_and(|key| key.created_by == Actor::User(user)));
+        keys.sort_unstable();
+        for api_key_id in &keys {
+            let api_key_id = *api_key_id;
+            let (action, event) = match created_keys {
+                CreatedKeys::Keep => continue,
+                CreatedKeys::Disable => {
+                    if self.api_keys.get(&api_key_id).is_some_and(|key| key.status == KeyStatus::Disabled) {
+                        continue;
+                    }
+                    (OrganizationAction::DisableApiKey, Event::ApiKeyDisabled { api_key_id })
+                }
+                CreatedKeys::Revoke => (OrganizationAction::RevokeApiKey, Event::ApiKeyRevoked { api_key_id }),
+            };
+            self.may(command.actor, &Ask::about(action).api_key(api_key_id), command.now)?;
+            decided.events.push(event);
+        }
+        decided.notes.created_keys = keys;
+        Ok(decided)
+    }
+
+    pub(super) fn evolve_members(&mut self, event: &Event) {
+        let version = self.version;
+        match event {
+            Event::MemberJoined { user_id, role_id, .. } => {
+                self.set_member(*user_id, Member { role: *role_id, status: MemberStatus::Active, version });
+            }
+            Event::MemberRoleChanged { user_id, to, .. } => {
+                self.edit_member(*user_id, |member| member.role = *to);
+            }
+            Event::MemberDeactivated { user_id } => {
+                self.edit_member(*user_id, |member| member.status = MemberStatus::Inactive);
+            }
+            Event::MemberReactivated { user_id } => {
+                self.edit_member(*user_id, |member| member.status = MemberStatus::Active);
+            }
+            Event::MemberRemoved { user_id, .. } | Event::MemberLeft { user_id, .. } => {
+                self.edit_member(*user_id, |member| member.status = MemberStatus::Former);
+            }
+            _ => {}
+        }
+    }
+
+    fn edit_member(&mut self, id: UserId, edit: impl FnOnce(&mut Member)) {
+        if let Some(member) = self.members.get(&id) {
+            let mut member = Member { version: self.version, ..*member };
+            edit(&mut member);
+            self.set_member(id, member);
+        }
+    }
+
+    /// Puts a member in place and keeps the counts in step.
+    fn set_member(&mut self, id: UserId, member: Member) {
+        let before = self.members.insert(id, member);
+        let counts = |member: Option<Member>| {
+            member.map_or((0, 0), |member| {
+                let owner = self.roles.get(&member.role).is_some_and(|role| role.owner);
+                let active = member.status == MemberStatus::Active;
+                (u32::from(member.status != MemberStatus::Former), u32::from(owner && active))
+            })
+        };
+        let (members_before, owners_before) = counts(before);
+        let (members_after, owners_after) = counts(Some(member));
+        self.member_count = self.member_count + members_after - members_before;
+        self.active_owners = self.active_owners + owners_after - owners_before;
+    }
+}

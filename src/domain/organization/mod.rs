@@ -1,0 +1,155 @@
+//! The aggregate: one organization, its members, invitations, roles and API keys.
+//!
+//! `decide` and `evolve` are one match each that hand over to the noun; who may do what stands in [`policy`].
+//! The state holds ids, roles and times, never a name or an email of a person.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+pub mod api_keys;
+pub mod command;
+pub mod event;
+pub mod invitations;
+pub mod kinds;
+pub mod members;
+pub mod permissions;
+pub mod policy;
+pub mod profile;
+pub mod roles;
+
+pub use command::{Action, Command, CreatedKeys, InvitationRow};
+pub use event::{Event, Target};
+pub use kinds::Kind;
+pub use permissions::{Permission, Permissions};
+pub use policy::{Ask, OrganizationAction};
+
+use super::{
+    ids::{ApiKeyId, InvitationId, RoleId, UserId},
+    refusal::Refusal,
+};
+
+/// Whether there is an organization behind the id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum Lifecycle {
+    #[default]
+    Absent,
+    Living,
+    Deleted,
+}
+
+/// The state that commands are decided on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Organization {
+    lifecycle: Lifecycle,
+    kind: Kind,
+    name: String,
+    description: Option<String>,
+    default_role: Option<RoleId>,
+    version: u64,
+    profile_version: u64,
+    roles: BTreeMap<RoleId, roles::Role>,
+    members: HashMap<UserId, members::Member>,
+    /// Members that are not former ones.
+    member_count: u32,
+    active_owners: u32,
+    invitations: HashMap<InvitationId, invitations::Invitation>,
+    /// The open invitation of a person, expired or not.
+    open_invitations: HashMap<UserId, InvitationId>,
+    api_keys: HashMap<ApiKeyId, api_keys::ApiKey>,
+    /// The compared names of keys that are not revoked.
+    living_keys: HashMap<String, ApiKeyId>,
+}
+
+/// What was decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decided {
+    /// What happens; nothing, where the command would change nothing.
+    pub events: Vec<Event>,
+    /// What the answer needs beside the events.
+    pub notes: Notes,
+}
+
+/// What an answer needs beside the events.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// Row by row, what became of each invitation asked for.
+    pub invited: Vec<Result<invitations::Invited, Refusal>>,
+    /// The keys that are not revoked and that the removed, deactivated or leaving person had created.
+    pub created_keys: Vec<ApiKeyId>,
+}
+
+impl From<Vec<Event>> for Decided {
+    fn from(events: Vec<Event>) -> Self {
+        Self { events, notes: Notes::default() }
+    }
+}
+
+impl From<Option<Event>> for Decided {
+    fn from(event: Option<Event>) -> Self {
+        event.into_iter().collect::<Vec<_>>().into()
+    }
+}
+
+impl Organization {
+    /// The sequence of the last event.
+    #[must_use]
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// How much of a cache this takes: the number of things it holds.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        1 + (self.members.len() + self.invitations.len() + self.api_keys.len()) as u64
+    }
+
+    /// Decides a command on this state. It changes nothing, and allocates nothing in proportion to the state.
+    ///
+    /// # Errors
+    /// The first rule that says no.
+    pub fn decide(&self, command: &Command) -> Result<Decided, Refusal> {
+        match &command.action {
+            Action::CreateOrganization { .. }
+            | Action::UpdateOrganization { .. }
+            | Action::DeleteOrganization { .. } => self.decide_profile(command),
+            Action::LeaveOrganization { .. }
+            | Action::ChangeMemberRole { .. }
+            | Action::DeactivateMember { .. }
+            | Action::ReactivateMember { .. }
+            | Action::RemoveMember { .. } => self.decide_members(command),
+            Action::InviteMembers { .. }
+            | Action::ResendInvitation { .. }
+            | Action::RevokeInvitation { .. }
+            | Action::AcceptInvitation { .. }
+            | Action::DeclineInvitation { .. } => self.decide_invitations(command),
+            Action::CreateApiKey { .. }
+            | Action::UpdateApiKey { .. }
+            | Action::DisableApiKey { .. }
+            | Action::EnableApiKey { .. }
+            | Action::RotateApiKey { .. }
+            | Action::RevokeApiKey { .. } => self.decide_api_keys(command),
+        }
+    }
+
+    /// Applies what happened. It never refuses: what is in the ledger happened.
+    pub fn evolve(&mut self, event: &Event) {
+        self.version += 1;
+        match event.target() {
+            Target::Organization => self.evolve_profile(event),
+            Target::Member(_) => self.evolve_members(event),
+            Target::Invitation(_) => self.evolve_invitations(event),
+            Target::ApiKey(_) => self.evolve_api_keys(event),
+        }
+    }
+}
+
+impl Command {
+    /// Refuses when the changed object is at another version than the caller expects.
+    fn expect_version(&self, actual: u64) -> Result<(), Refusal> {
+        match self.expected_version {
+            Some(expected) if expected != actual => Err(Refusal::VersionMismatch { expected, actual }),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! orgledger: organizations, members, invitations, roles and API keys, kept in a tamper-evident ledger.
+
+pub mod domain;

@@ -1,0 +1,3 @@
+//! The orgledger server and its tools.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The rules: given events, when a command, then events or a refusal.

@@ -1,0 +1,3 @@
+//! Every integration test, in one binary, so that the library is linked once.
+
+mod domain;
