@@ -1,0 +1,186 @@
+//! The append: one transaction that moves the head and writes the events, their rows, their letters and the
+//! command's idempotency key, or nothing at all.
+
+use uuid::Uuid;
+
+use super::{
+    Error,
+    aggregate::Recorded,
+    commands::{self, Idempotency},
+    database::Transaction,
+    invitations::{self, InvitationDetails},
+    ledger::Head,
+    outbox, projection,
+    statement::Statement,
+};
+use crate::{
+    domain::{
+        Actor, OrganizationId, Timestamp,
+        organization::Event,
+        values::{Text, normalize},
+    },
+    secrets,
+};
+
+/// Where a command came from. All of it but the request's id stands in an erasable row beside the events.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The id of the request.
+    pub request_id: String,
+    /// The address of the client.
+    pub ip: Option<String>,
+    /// The program of the client, cut to 500 bytes.
+    pub user_agent: Option<String>,
+    /// Why, in the caller's words.
+    pub reason: Option<Reason>,
+}
+
+/// A reason, with the salt of its commitment.
+#[derive(Clone, Debug)]
+pub struct Reason {
+    /// The words.
+    pub text: Text,
+    /// The salt; erased with the words.
+    pub salt: [u8; 32],
+}
+
+impl Reason {
+    /// What the event keeps of it.
+    pub fn commitment(&self) -> String {
+        secrets::commitment(&self.salt, self.text.as_str())
+    }
+}
+
+/// Everything that one command writes.
+pub(super) struct Append {
+    pub(super) organization: OrganizationId,
+    /// The version that the command was decided on.
+    pub(super) before: u64,
+    pub(super) head: Head,
+    pub(super) events: Vec<Recorded>,
+    pub(super) actor: Actor,
+    pub(super) now: Timestamp,
+    pub(super) origin: Origin,
+    pub(super) details: Vec<InvitationDetails>,
+    pub(super) idempotency: Option<Idempotency>,
+    pub(super) objects: Vec<Uuid>,
+}
+
+impl Append {
+    /// Writes it; the caller commits.
+    pub(super) async fn run(&self, transaction: &mut Transaction) -> Result<(), Error> {
+        self.move_head(transaction).await?;
+        self.insert_events(transaction).await?;
+        self.insert_context(transaction).await?;
+        invitations::insert_details(transaction, self.organization, &self.sent()).await?;
+        for recorded in &self.events {
+            projection::project(transaction, recorded).await?;
+        }
+        self.enqueue_letters(transaction).await?;
+        if let Some(idempotency) = &self.idempotency {
+            let done = (self.head.version, &self.objects[..]);
+            commands::keep(transaction, self.organization, self.actor, idempotency, done, self.now).await?;
+        }
+        Ok(())
+    }
+
+    async fn move_head(&self, transaction: &mut Transaction) -> Result<(), Error> {
+        let deleted = matches!(self.events.last().map(|last| &last.event), Some(Event::OrganizationDeleted {}));
+        let state = if deleted { "DELETED" } else { "LIVING" };
+        let text = if self.before == 0 {
+            "INSERT INTO streams (organization_id, version, head_hash, recorded_at, state) \
+             SELECT $1, $2, $3, $4, $5 WHERE $6 = 0 ON CONFLICT DO NOTHING"
+        } else {
+            "UPDATE streams SET version = $2, head_hash = $3, recorded_at = $4, state = $5 \
+             WHERE organization_id = $1 AND version = $6"
+        };
+        let moved = Statement::new(text)
+            .bind(self.organization.0)
+            .bind(self.head.version)
+            .bind(&self.head.hash[..])
+            .bind(self.head.recorded_at)
+            .bind(state)
+            .bind(self.before)
+            .run_in(transaction)
+            .await?;
+        if moved == 1 { Ok(()) } else { Err(Error::Conflict) }
+    }
+
+    async fn insert_events(&self, transaction: &mut Transaction) -> Result<(), Error> {
+        let mut statement = Statement::new(
+            "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, \
+             organization_id, recorded_at, prev_hash, hash) VALUES ",
+        );
+        for (index, recorded) in self.events.iter().enumerate() {
+            let metadata = serde_json::to_value(&recorded.metadata)
+                .map_err(|error| Error::corrupt(self.organization, recorded.sequence, error.to_string()))?;
+            statement.push(if index == 0 { "" } else { ", " }).push_list([
+                super::statement::Value::from("organization"),
+                self.organization.to_string().into(),
+                recorded.sequence.into(),
+                recorded.event.name().into(),
+                Event::VERSION.to_string().into(),
+                recorded.payload.clone().into(),
+                metadata.into(),
+                self.organization.0.into(),
+                recorded.recorded_at.into(),
+                recorded.prev_hash.clone().into(),
+                recorded.hash.clone().into(),
+            ]);
+        }
+        statement.run_in(transaction).await.map(|_| ())
+    }
+
+    async fn insert_context(&self, transaction: &mut Transaction) -> Result<(), Error> {
+        let Origin { ip, user_agent, reason, .. } = &self.origin;
+        if ip.is_none() && user_agent.is_none() && reason.is_none() {
+            return Ok(());
+        }
+        let mut statement = Statement::new(
+            "INSERT INTO event_context \
+             (organization_id, sequence, ip, user_agent, reason, reason_key, reason_salt) VALUES ",
+        );
+        for (index, recorded) in self.events.iter().enumerate() {
+            let text = reason.as_ref().map(|reason| reason.text.as_str());
+            statement.push(if index == 0 { "" } else { ", " }).push_list([
+                super::statement::Value::from(self.organization.0),
+                recorded.sequence.into(),
+                ip.clone().into(),
+                user_agent.clone().into(),
+                text.map(str::to_owned).into(),
+                text.map(normalize).into(),
+                reason.as_ref().map(|reason| reason.salt.to_vec()).into(),
+            ]);
+        }
+        statement.run_in(transaction).await.map(|_| ())
+    }
+
+    /// The details of the invitations that were sent; of those that were pending already nothing is kept.
+    fn sent(&self) -> Vec<&InvitationDetails> {
+        let sent = |details: &&InvitationDetails| {
+            self.events.iter().any(|recorded| {
+                matches!(&recorded.event, Event::InvitationSent { invitation_id, .. }
+                    if *invitation_id == details.invitation)
+            })
+        };
+        self.details.iter().filter(sent).collect()
+    }
+
+    async fn enqueue_letters(&self, transaction: &mut Transaction) -> Result<(), Error> {
+        for recorded in &self.events {
+            let (invitation, generation) = match &recorded.event {
+                Event::InvitationSent { invitation_id, .. } => (invitation_id.0, 1),
+                Event::InvitationResent { invitation_id, generation, .. } => (invitation_id.0, *generation),
+                _ => continue,
+            };
+            let letter = outbox::NewLetter {
+                kind: outbox::Kind::Invitation,
+                organization: Some(self.organization),
+                subject: invitation,
+                generation,
+            };
+            outbox::enqueue(transaction, &letter, self.now).await?;
+        }
+        Ok(())
+    }
+}

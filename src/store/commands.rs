@@ -1,0 +1,87 @@
+//! Commands that were given with an idempotency key, kept for 24 hours: what they were, and which objects they made.
+
+use chrono::TimeDelta;
+use uuid::Uuid;
+
+use super::{Database, Error, database::Transaction, number, statement::Statement};
+use crate::domain::{Actor, OrganizationId, Timestamp};
+
+/// How long a repetition is recognized.
+pub const KEPT: TimeDelta = TimeDelta::hours(24);
+
+/// What makes a command recognizable.
+#[derive(Clone, Debug)]
+pub struct Idempotency {
+    /// The caller's key.
+    pub key: String,
+    /// A keyed fingerprint of the whole input.
+    pub fingerprint: [u8; 32],
+}
+
+/// A command that was done.
+#[derive(Clone, Debug)]
+pub struct Done {
+    /// The fingerprint of its input.
+    pub fingerprint: Vec<u8>,
+    /// The version it brought the organization to.
+    pub version: u64,
+    /// What it made or touched, in the order of its answer.
+    pub objects: Vec<Uuid>,
+}
+
+/// The command that this actor gave with this key, if it is not forgotten.
+pub async fn find(
+    database: &Database,
+    organization: OrganizationId,
+    actor: Actor,
+    key: &str,
+    now: Timestamp,
+) -> Result<Option<Done>, Error> {
+    let row: Option<(Vec<u8>, i64, serde_json::Value)> = Statement::new(
+        "SELECT fingerprint, version, object_ids FROM commands \
+         WHERE organization_id = $1 AND actor_id = $2 AND idempotency_key = $3 AND created_at > $4",
+    )
+    .bind(organization.0)
+    .bind(actor.id())
+    .bind(key)
+    .bind(now - KEPT)
+    .optional(database)
+    .await?;
+    Ok(row.map(|(fingerprint, version, objects)| Done {
+        fingerprint,
+        version: number(version),
+        objects: serde_json::from_value(objects).unwrap_or_default(),
+    }))
+}
+
+/// Keeps a command in the transaction of its events; one that is there already makes this one a conflict.
+pub(super) async fn keep(
+    transaction: &mut Transaction,
+    organization: OrganizationId,
+    actor: Actor,
+    idempotency: &Idempotency,
+    done: (u64, &[Uuid]),
+    now: Timestamp,
+) -> Result<(), Error> {
+    Statement::new("DELETE FROM commands WHERE organization_id = $1 AND created_at <= $2")
+        .bind(organization.0)
+        .bind(now - KEPT)
+        .run_in(transaction)
+        .await?;
+    let (version, objects) = done;
+    let kept = Statement::new(
+        "INSERT INTO commands \
+         (organization_id, actor_id, idempotency_key, fingerprint, version, object_ids, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+    )
+    .bind(organization.0)
+    .bind(actor.id())
+    .bind(&idempotency.key)
+    .bind(&idempotency.fingerprint[..])
+    .bind(version)
+    .bind(serde_json::json!(objects))
+    .bind(now)
+    .run_in(transaction)
+    .await?;
+    if kept == 0 { Err(Error::Conflict) } else { Ok(()) }
+}

@@ -1,0 +1,173 @@
+//! The two databases behind one text of SQL.
+//!
+//! A statement is written once, in the SQL that both speak, inside [`on!`] or [`within!`]; the compiler types it
+//! twice. What the two do not share (connecting, pragmas, locks) stands in this file and nowhere else.
+
+use std::{path::Path, str::FromStr, time::Duration};
+
+use sqlx::{
+    ConnectOptions, PgPool, Postgres, Sqlite, SqlitePool,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::Error;
+
+/// How long a request waits for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
+const READERS: u32 = 8;
+const POSTGRES_CONNECTIONS: u32 = 16;
+
+static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// A database: many instances on PostgreSQL, or one file of SQLite with one writer and many readers.
+#[derive(Clone, Debug)]
+pub enum Database {
+    /// PostgreSQL 15 or newer.
+    Postgres(PgPool),
+    /// SQLite in WAL mode.
+    Sqlite {
+        /// Connections that only read.
+        readers: SqlitePool,
+        /// The one connection that writes, so that writers queue here and not in busy loops.
+        writer: SqlitePool,
+    },
+}
+
+/// Runs a reading statement on either database.
+macro_rules! on {
+    ($database:expr, |$pool:ident| $body:expr) => {
+        match $database {
+            $crate::store::database::Database::Postgres($pool) => $body,
+            $crate::store::database::Database::Sqlite { readers: $pool, .. } => $body,
+        }
+    };
+}
+pub(crate) use on;
+
+/// A transaction of either database. Dropped without a commit, it is rolled back.
+pub enum Transaction {
+    /// Of PostgreSQL.
+    Postgres(sqlx::Transaction<'static, Postgres>),
+    /// Of SQLite, begun with the write lock.
+    Sqlite(sqlx::Transaction<'static, Sqlite>),
+}
+
+/// Runs a statement inside a transaction of either database.
+macro_rules! within {
+    ($transaction:expr, |$connection:ident| $body:expr) => {
+        match $transaction {
+            $crate::store::database::Transaction::Postgres(transaction) => {
+                let $connection = &mut **transaction;
+                $body
+            }
+            $crate::store::database::Transaction::Sqlite(transaction) => {
+                let $connection = &mut **transaction;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use within;
+
+impl Database {
+    /// Connects to `postgres://…` or `sqlite://…`; a SQLite file is made if it is not there.
+    pub async fn connect(url: &str) -> Result<Self, Error> {
+        if url.starts_with("sqlite:") {
+            let options = SqliteConnectOptions::from_str(url)?
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .foreign_keys(true)
+                .busy_timeout(Duration::from_secs(5))
+                .pragma("secure_delete", "ON")
+                .disable_statement_logging();
+            let pool = |size| SqlitePoolOptions::new().max_connections(size).acquire_timeout(ACQUIRE_TIMEOUT);
+            // The writer connects first: it makes the file, and readers of a WAL database need it to exist.
+            let writer = pool(1).connect_with(options.clone()).await?;
+            let readers = pool(READERS).connect_with(options).await?;
+            return Ok(Self::Sqlite { readers, writer });
+        }
+        let options = PgConnectOptions::from_str(url)?.application_name("orgledger").disable_statement_logging();
+        let pool = PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT);
+        Ok(Self::Postgres(pool.connect_with(options).await?))
+    }
+
+    /// The URL of the embedded default in a data directory.
+    pub fn embedded_url(data_dir: &Path) -> String {
+        format!("sqlite://{}", data_dir.join("orgledger.db").display())
+    }
+
+    /// Brings the tables to what this version needs.
+    pub async fn migrate(&self) -> Result<(), Error> {
+        match self {
+            Self::Postgres(pool) => POSTGRES_MIGRATIONS.run(pool).await?,
+            Self::Sqlite { writer, .. } => SQLITE_MIGRATIONS.run(writer).await?,
+        }
+        Ok(())
+    }
+
+    /// Begins a transaction that writes.
+    pub async fn begin(&self) -> Result<Transaction, Error> {
+        Ok(match self {
+            Self::Postgres(pool) => Transaction::Postgres(pool.begin().await?),
+            Self::Sqlite { writer, .. } => Transaction::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
+        })
+    }
+
+    /// Begins a transaction that reads one state of everything.
+    pub async fn snapshot(&self) -> Result<Transaction, Error> {
+        Ok(match self {
+            Self::Postgres(pool) => {
+                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                Transaction::Postgres(pool.begin_with(begin).await?)
+            }
+            Self::Sqlite { readers, .. } => Transaction::Sqlite(readers.begin().await?),
+        })
+    }
+
+    /// Closes every connection, once what runs has ended.
+    pub async fn close(&self) {
+        match self {
+            Self::Postgres(pool) => pool.close().await,
+            Self::Sqlite { readers, writer } => {
+                readers.close().await;
+                writer.close().await;
+            }
+        }
+    }
+}
+
+impl Transaction {
+    /// What locks the rows that a SELECT reads: a clause in PostgreSQL; SQLite's writer has the whole database.
+    pub(super) const fn row_lock(&self) -> &'static str {
+        match self {
+            Self::Postgres(_) => " FOR UPDATE",
+            Self::Sqlite(_) => "",
+        }
+    }
+
+    /// Makes what was written last.
+    pub async fn commit(self) -> Result<(), Error> {
+        match self {
+            Self::Postgres(transaction) => transaction.commit().await?,
+            Self::Sqlite(transaction) => transaction.commit().await?,
+        }
+        Ok(())
+    }
+}
+
+/// A substring as a pattern of `LIKE … ESCAPE '\'`, in the normalized form of the searched columns.
+pub(super) fn like_pattern(search: &str) -> String {
+    let mut pattern = String::from("%");
+    for character in crate::domain::values::normalize(search).chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
+}

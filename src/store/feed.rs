@@ -1,0 +1,65 @@
+//! Wakes who waits for an organization's events. A wake-up is only a hint: catching up from the ledger is the only
+//! path to an event, so a lost one costs a second and never an event.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::watch;
+
+use super::{Database, Error, number, statement::Statement};
+use crate::domain::OrganizationId;
+
+/// How often the heads of all subscribed organizations are read, for what other processes wrote.
+pub const POLL: Duration = Duration::from_secs(1);
+
+type Heads = HashMap<OrganizationId, watch::Sender<u64>>;
+
+/// The heads of the organizations that somebody waits for.
+#[derive(Clone, Debug, Default)]
+pub struct Feed(Arc<Mutex<Heads>>);
+
+impl Feed {
+    fn with<T>(&self, act: impl FnOnce(&mut Heads) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Follows the head of an organization.
+    pub fn follow(&self, organization: OrganizationId) -> watch::Receiver<u64> {
+        self.with(|heads| heads.entry(organization).or_insert_with(|| watch::channel(0).0).subscribe())
+    }
+
+    /// Tells that an organization's head is at this version now.
+    pub fn publish(&self, organization: OrganizationId, version: u64) {
+        self.with(|heads| {
+            if let Some(head) = heads.get(&organization) {
+                head.send_if_modified(|known| {
+                    let newer = version > *known;
+                    *known = version.max(*known);
+                    newer
+                });
+            }
+        });
+    }
+
+    /// Reads the heads of all organizations that somebody follows, in one statement, and forgets those that nobody
+    /// follows any more.
+    pub async fn poll(&self, database: &Database) -> Result<(), Error> {
+        let followed: Vec<_> = self.with(|heads| {
+            heads.retain(|_, head| head.receiver_count() > 0);
+            heads.keys().map(|organization| organization.0).collect()
+        });
+        for some in followed.chunks(1000) {
+            let mut statement =
+                Statement::new("SELECT organization_id, version FROM streams WHERE organization_id IN ");
+            statement.push_list(some.iter().copied());
+            let heads: Vec<(uuid::Uuid, i64)> = statement.all(database).await?;
+            for (organization, version) in heads {
+                self.publish(OrganizationId(organization), number(version));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,312 @@
+//! Members: their rows, their history, and the pages that read them.
+
+use uuid::Uuid;
+
+use super::{
+    Database, Error,
+    aggregate::Recorded,
+    database::{Transaction, like_pattern},
+    page::{Direction, Key, Page, Position, Window},
+    roles::MemberRole,
+    statement::Statement,
+};
+use crate::domain::{
+    OrganizationId, RoleId, Timestamp, UserId,
+    organization::{Event, members::MemberStatus},
+};
+
+/// A member with what the directory knows of the person and with their role.
+#[derive(Clone, Debug, sqlx::FromRow)]
+#[expect(missing_docs, reason = "the columns of the tables")]
+pub struct MemberRow {
+    pub organization_id: Uuid,
+    pub user_id: Uuid,
+    pub status: String,
+    pub joined_at: Timestamp,
+    pub version: i64,
+    pub last_login_at: Timestamp,
+    pub invited_by_kind: Option<String>,
+    pub invited_by_id: Option<Uuid>,
+    pub name_key: String,
+    pub email_key: String,
+    pub name: Option<String>,
+    pub email: String,
+    pub avatar_url: Option<String>,
+    #[sqlx(flatten)]
+    pub role: MemberRole,
+}
+
+/// What a list of members is ordered by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OrderField {
+    /// The name; who has none is ordered by email.
+    #[default]
+    Name,
+    /// The email.
+    Email,
+    /// The beginning of the membership.
+    JoinedAt,
+    /// The last sign-in; who never signed in comes first.
+    LastLoginAt,
+}
+
+/// Which members are meant.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    /// Whose.
+    pub organization: OrganizationId,
+    /// A part of the name or email.
+    pub search: Option<String>,
+    /// With one of these roles; any, if empty.
+    pub roles: Vec<RoleId>,
+    /// In one of these states.
+    pub statuses: Vec<MemberStatus>,
+    /// Joined then or later.
+    pub joined_from: Option<Timestamp>,
+    /// Joined before then.
+    pub joined_to: Option<Timestamp>,
+    /// As it was at that sequence.
+    pub as_of: Option<u64>,
+}
+
+const PERSON: &str = "m.organization_id, m.user_id, m.version, m.last_login_at, m.invited_by_kind, m.invited_by_id, \
+     m.name_key, m.email_key, u.name, u.email, u.avatar_url, r.role_id, r.key AS role_key, r.name AS role_name, \
+     r.level AS role_level, r.permissions AS role_permissions";
+
+impl Filter {
+    /// Everybody who has not left.
+    pub fn present(organization: OrganizationId) -> Self {
+        Self {
+            organization,
+            search: None,
+            roles: Vec::new(),
+            statuses: vec![MemberStatus::Active, MemberStatus::Inactive],
+            joined_from: None,
+            joined_to: None,
+            as_of: None,
+        }
+    }
+
+    /// Which table says what a member was: the row of today, or the period that was valid.
+    const fn state(&self) -> &'static str {
+        if self.as_of.is_some() { "h" } else { "m" }
+    }
+
+    fn push_from(&self, statement: &mut Statement, joins: &str) {
+        let state = self.state();
+        statement.push(" FROM members m");
+        if let Some(sequence) = self.as_of {
+            statement
+                .push(" JOIN member_history h ON h.organization_id = m.organization_id AND h.user_id = m.user_id")
+                .push(" AND h.from_sequence <= ")
+                .push_value(sequence)
+                .push(" AND h.to_sequence > ")
+                .push_value(sequence);
+        }
+        statement
+            .push(&joins.replace("{state}", state))
+            .push(" WHERE m.organization_id = ")
+            .push_value(self.organization.0);
+        statement.push(&format!(" AND {state}.status IN ")).push_list(self.statuses.iter().map(|status| status.name()));
+        if !self.roles.is_empty() {
+            statement.push(&format!(" AND {state}.role_id IN ")).push_list(self.roles.iter().map(|role| role.0));
+        }
+        if let Some(search) = &self.search {
+            statement.push(" AND m.search_key LIKE ").push_value(like_pattern(search)).push(" ESCAPE '\\'");
+        }
+        if let Some(from) = self.joined_from {
+            statement.push(&format!(" AND {state}.joined_at >= ")).push_value(from);
+        }
+        if let Some(to) = self.joined_to {
+            statement.push(&format!(" AND {state}.joined_at < ")).push_value(to);
+        }
+    }
+
+    fn select(&self) -> Statement {
+        let state = self.state();
+        let mut statement = Statement::new(format!("SELECT {PERSON}, {state}.status, {state}.joined_at"));
+        self.push_from(
+            &mut statement,
+            " JOIN users u ON u.user_id = m.user_id \
+             JOIN roles r ON r.organization_id = m.organization_id AND r.role_id = {state}.role_id",
+        );
+        statement
+    }
+
+    /// The statement of a page.
+    pub fn page_statement(&self, order: (OrderField, Direction), window: &Window) -> Statement {
+        let (field, direction) = order;
+        let joined = format!("{}.joined_at", self.state());
+        let column = match field {
+            OrderField::Name => "m.name_key",
+            OrderField::Email => "m.email_key",
+            OrderField::JoinedAt => &joined,
+            OrderField::LastLoginAt => "m.last_login_at",
+        };
+        let mut statement = self.select();
+        window.push_to(&mut statement, &[column, "m.user_id"], direction);
+        statement
+    }
+
+    /// Reads a page.
+    pub async fn page(
+        &self,
+        database: &Database,
+        order: (OrderField, Direction),
+        window: &Window,
+    ) -> Result<Page<MemberRow>, Error> {
+        Ok(window.page(self.page_statement(order, window).all(database).await?))
+    }
+
+    /// The statement that counts.
+    pub fn count_statement(&self) -> Statement {
+        let mut statement = Statement::new("SELECT COUNT(*)");
+        self.push_from(&mut statement, "");
+        statement
+    }
+
+    /// Counts who is meant.
+    pub async fn count(&self, database: &Database) -> Result<u64, Error> {
+        self.count_statement().count(database).await
+    }
+
+    /// Reads one member, in whatever state.
+    pub async fn find(mut self, database: &Database, user: UserId) -> Result<Option<MemberRow>, Error> {
+        self.statuses = vec![MemberStatus::Active, MemberStatus::Inactive, MemberStatus::Former];
+        let mut statement = self.select();
+        statement.push(" AND m.user_id = ").push_value(user.0);
+        statement.optional(database).await
+    }
+}
+
+impl MemberRow {
+    /// Where the row stands in a list of this order.
+    pub fn position(&self, field: OrderField) -> Position {
+        let key = match field {
+            OrderField::Name => Key::Text(self.name_key.clone()),
+            OrderField::Email => Key::Text(self.email_key.clone()),
+            OrderField::JoinedAt => Key::Time(self.joined_at),
+            OrderField::LastLoginAt => Key::Time(self.last_login_at),
+        };
+        Position { key, id: Some(self.user_id) }
+    }
+}
+
+/// A period in which a member's role and status stayed the same.
+#[derive(Clone, Debug, sqlx::FromRow)]
+#[expect(missing_docs, reason = "the columns of the tables")]
+pub struct PeriodRow {
+    pub organization_id: Uuid,
+    pub status: String,
+    pub from_at: Timestamp,
+    pub until_at: Option<Timestamp>,
+    #[sqlx(flatten)]
+    pub role: MemberRole,
+}
+
+/// The latest periods of a member, newest first, at most 100.
+pub async fn periods(database: &Database, organization: OrganizationId, user: UserId) -> Result<Vec<PeriodRow>, Error> {
+    Statement::new(
+        "SELECT h.organization_id, h.status, h.from_at, h.until_at, r.role_id, r.key AS role_key, \
+         r.name AS role_name, r.level AS role_level, r.permissions AS role_permissions \
+         FROM member_history h JOIN roles r ON r.organization_id = h.organization_id AND r.role_id = h.role_id \
+         WHERE h.organization_id = $1 AND h.user_id = $2 ORDER BY h.from_sequence DESC LIMIT 100",
+    )
+    .bind(organization.0)
+    .bind(user.0)
+    .all(database)
+    .await
+}
+
+pub(super) async fn project(transaction: &mut Transaction, recorded: &Recorded) -> Result<(), Error> {
+    let (user, statement) = match &recorded.event {
+        Event::MemberJoined { user_id, role_id, invited_by, .. } => {
+            belong(transaction, recorded.organization, *user_id, true).await?;
+            let statement = Statement::new(
+                "INSERT INTO members (organization_id, user_id, version, role_id, status, joined_at, \
+                 invited_by_kind, invited_by_id, name_key, email_key, search_key, last_login_at) \
+                 SELECT $1, $2, $3, $4, 'ACTIVE', $5, $6, $7, u.name_key, u.email_key, \
+                 u.name_key || $8 || u.email_key, u.last_login_at FROM users u WHERE u.user_id = $2 \
+                 ON CONFLICT (organization_id, user_id) DO UPDATE SET version = excluded.version, \
+                 role_id = excluded.role_id, status = excluded.status, joined_at = excluded.joined_at, \
+                 invited_by_kind = excluded.invited_by_kind, invited_by_id = excluded.invited_by_id",
+            )
+            .bind(recorded.organization.0)
+            .bind(user_id.0)
+            .bind(recorded.sequence)
+            .bind(role_id.0)
+            .bind(recorded.recorded_at)
+            .bind(invited_by.map(|actor| actor.kind().to_owned()))
+            .bind(invited_by.map(|actor| actor.id()))
+            .bind("\n");
+            (*user_id, statement)
+        }
+        Event::MemberRoleChanged { user_id, to, .. } => (*user_id, update(recorded, *user_id, "role_id").bind(to.0)),
+        Event::MemberDeactivated { user_id } => (*user_id, update(recorded, *user_id, "status").bind("INACTIVE")),
+        Event::MemberReactivated { user_id } => (*user_id, update(recorded, *user_id, "status").bind("ACTIVE")),
+        Event::MemberRemoved { user_id, .. } | Event::MemberLeft { user_id, .. } => {
+            belong(transaction, recorded.organization, *user_id, false).await?;
+            (*user_id, update(recorded, *user_id, "status").bind("FORMER"))
+        }
+        _ => return Ok(()),
+    };
+    statement.run_in(transaction).await?;
+    begin_period(transaction, recorded, user).await
+}
+
+fn update(recorded: &Recorded, user: UserId, column: &str) -> Statement {
+    Statement::new(format!(
+        "UPDATE members SET version = $1, {column} = $4 WHERE organization_id = $2 AND user_id = $3"
+    ))
+    .bind(recorded.sequence)
+    .bind(recorded.organization.0)
+    .bind(user.0)
+}
+
+/// Ends the open period and begins one with what the member is now.
+async fn begin_period(transaction: &mut Transaction, recorded: &Recorded, user: UserId) -> Result<(), Error> {
+    Statement::new(
+        "UPDATE member_history SET to_sequence = $3, until_at = $4 \
+         WHERE organization_id = $1 AND user_id = $2 AND to_sequence = $5",
+    )
+    .bind(recorded.organization.0)
+    .bind(user.0)
+    .bind(recorded.sequence)
+    .bind(recorded.recorded_at)
+    .bind(i64::MAX)
+    .run_in(transaction)
+    .await?;
+    Statement::new(
+        "INSERT INTO member_history \
+         (organization_id, user_id, from_sequence, to_sequence, role_id, status, joined_at, from_at) \
+         SELECT m.organization_id, m.user_id, $3, $5, m.role_id, m.status, m.joined_at, $4 \
+         FROM members m WHERE m.organization_id = $1 AND m.user_id = $2",
+    )
+    .bind(recorded.organization.0)
+    .bind(user.0)
+    .bind(recorded.sequence)
+    .bind(recorded.recorded_at)
+    .bind(i64::MAX)
+    .run_in(transaction)
+    .await
+    .map(|_| ())
+}
+
+/// Notes in the registry whether a person belongs to an organization.
+async fn belong(
+    transaction: &mut Transaction,
+    organization: OrganizationId,
+    user: UserId,
+    current: bool,
+) -> Result<(), Error> {
+    Statement::new(
+        "INSERT INTO user_organizations (user_id, organization_id, current) VALUES ($1, $2, $3) \
+         ON CONFLICT (user_id, organization_id) DO UPDATE SET current = excluded.current",
+    )
+    .bind(user.0)
+    .bind(organization.0)
+    .bind(current)
+    .run_in(transaction)
+    .await
+    .map(|_| ())
+}

@@ -1,0 +1,91 @@
+//! The store: the ledger of events, the rows that queries read, and the directory of people. All SQL is here.
+//!
+//! *Shape.* A noun is one file: it turns its events into rows (`project`) and its rows into views. `ledger` decides
+//! and appends; `projection` hands events to the nouns; `feed` wakes who waits for events.
+//!
+//! *Promises.* An append writes the head, the events, the rows and the letters in one transaction, or nothing.
+//! Every statement is one text for both databases. What a caller may see is not decided here.
+//!
+//! *How to add a table.* One file per database in `migrations/`, of one name, with the same tables and columns;
+//! the organization first in every key of a tenant's table; then a file here, named after the noun.
+
+pub mod aggregate;
+pub mod api_keys;
+pub mod append;
+pub mod chain;
+pub mod commands;
+pub mod database;
+pub mod feed;
+pub mod history;
+pub mod invitations;
+pub mod ledger;
+pub mod members;
+pub mod names;
+pub mod outbox;
+pub mod page;
+pub mod profile;
+pub mod projection;
+pub mod rebuild;
+pub mod roles;
+pub mod server_keys;
+pub mod sessions;
+pub mod statement;
+pub mod users;
+pub mod verify;
+
+pub use database::Database;
+pub use ledger::Ledger;
+
+use crate::domain::{OrganizationId, Timestamp};
+
+/// Why the store could not answer. None of it is for a client: who asked gets one sentence and a reference.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The stream moved on since the command was decided.
+    #[error("the stream has moved on")]
+    Conflict,
+    /// The database did not do what it was asked.
+    #[error("the database failed")]
+    Unavailable(#[source] sqlx::Error),
+    /// The tables could not be brought to this version.
+    #[error("the migration failed")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// What is stored is not what was written.
+    #[error("organization {organization}, sequence {sequence}: {what}")]
+    Corrupt {
+        /// Where.
+        organization: OrganizationId,
+        /// At which event.
+        sequence: u64,
+        /// What is wrong.
+        what: String,
+    },
+    /// A task of the store has ended.
+    #[error("the store has stopped")]
+    Stopped,
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Unavailable(error)
+    }
+}
+
+impl Error {
+    fn corrupt(organization: OrganizationId, sequence: u64, what: impl Into<String>) -> Self {
+        Self::Corrupt { organization, sequence, what: what.into() }
+    }
+}
+
+/// A count or sequence as a column holds it.
+pub(crate) fn column(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A count or sequence from a column.
+pub(crate) fn number(column: i64) -> u64 {
+    u64::try_from(column).unwrap_or_default()
+}
+
+/// What stands for "never" in a column that order needs to be filled: the beginning of 1970.
+pub const NEVER: Timestamp = chrono::DateTime::UNIX_EPOCH;

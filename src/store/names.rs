@@ -1,0 +1,73 @@
+//! Today's names of people, keys and invitations, for lists that hold their ids: one statement a kind and page.
+
+use std::collections::{BTreeSet, HashMap};
+
+use uuid::Uuid;
+
+use super::{Database, Error, statement::Statement};
+use crate::domain::{Actor, OrganizationId};
+
+/// The ids whose names are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    users: BTreeSet<Uuid>,
+    api_keys: BTreeSet<Uuid>,
+    invitations: BTreeSet<Uuid>,
+}
+
+impl Wanted {
+    /// Wants an actor's name.
+    pub fn actor(&mut self, actor: Actor) {
+        match actor {
+            Actor::User(user) => self.users.insert(user.0),
+            Actor::ApiKey(api_key) => self.api_keys.insert(api_key.0),
+        };
+    }
+
+    /// Wants a person's name.
+    pub fn user(&mut self, id: Uuid) {
+        self.users.insert(id);
+    }
+
+    /// Wants a key's name.
+    pub fn api_key(&mut self, id: Uuid) {
+        self.api_keys.insert(id);
+    }
+
+    /// Wants the address that an invitation was sent to.
+    pub fn invitation(&mut self, id: Uuid) {
+        self.invitations.insert(id);
+    }
+
+    /// Reads them: a person by name or else email, a key by name, an invitation by its address as typed.
+    pub async fn load(self, database: &Database, organization: OrganizationId) -> Result<Names, Error> {
+        let mut names = HashMap::new();
+        if !self.users.is_empty() {
+            let mut statement = Statement::new("SELECT user_id, COALESCE(name, email) FROM users WHERE user_id IN ");
+            statement.push_list(self.users);
+            names.extend(statement.all::<(Uuid, String)>(database).await?);
+        }
+        for (text, ids) in [
+            ("SELECT api_key_id, name FROM api_keys WHERE api_key_id IN ", self.api_keys),
+            ("SELECT invitation_id, email FROM invitation_details WHERE invitation_id IN ", self.invitations),
+        ] {
+            if !ids.is_empty() {
+                let mut statement = Statement::new(text);
+                statement.push_list(ids).push(" AND organization_id = ").push_value(organization.0);
+                names.extend(statement.all::<(Uuid, String)>(database).await?);
+            }
+        }
+        Ok(Names(names))
+    }
+}
+
+/// Names by id.
+#[derive(Clone, Debug, Default)]
+pub struct Names(HashMap<Uuid, String>);
+
+impl Names {
+    /// The name, if there is one.
+    pub fn get(&self, id: Uuid) -> Option<String> {
+        self.0.get(&id).cloned()
+    }
+}

@@ -1,0 +1,161 @@
+//! Organizations: their rows, and what a person or key meets when they come to one.
+
+use uuid::Uuid;
+
+use super::{
+    Database, Error,
+    aggregate::Recorded,
+    database::Transaction,
+    number,
+    page::{Direction, Page, Window},
+    projection, roles,
+    statement::Statement,
+};
+use crate::domain::{OrganizationId, Timestamp, UserId, organization::Event};
+
+/// An organization, and the membership of the person who asks, if they have one.
+#[derive(Clone, Debug, sqlx::FromRow)]
+#[expect(missing_docs, reason = "the columns of the tables")]
+pub struct OrganizationRow {
+    pub organization_id: Uuid,
+    pub kind: String,
+    pub name: String,
+    pub description: Option<String>,
+    pub default_role_id: Uuid,
+    pub created_at: Timestamp,
+    pub version: i64,
+    pub member_status: Option<String>,
+    pub joined_at: Option<Timestamp>,
+    #[sqlx(flatten)]
+    pub role: roles::MemberRole,
+}
+
+const COLUMNS: &str = "o.organization_id, o.kind, o.name, o.description, o.default_role_id, o.created_at, o.version, \
+     m.status AS member_status, m.joined_at, r.role_id, r.key AS role_key, r.name AS role_name, \
+     r.level AS role_level, r.permissions AS role_permissions";
+
+/// The organization as this person meets it, in one indexed read.
+pub async fn find(
+    database: &Database,
+    organization: OrganizationId,
+    user: Option<UserId>,
+) -> Result<Option<OrganizationRow>, Error> {
+    Statement::new(format!(
+        "SELECT {COLUMNS} FROM organizations o \
+         LEFT JOIN members m ON m.organization_id = o.organization_id AND m.user_id = $2 \
+         LEFT JOIN roles r ON r.organization_id = m.organization_id AND r.role_id = m.role_id \
+         WHERE o.organization_id = $1"
+    ))
+    .bind(organization.0)
+    .bind(user.map(|user| user.0))
+    .optional(database)
+    .await
+}
+
+const MEMBERSHIPS: &str = " FROM user_organizations uo \
+     JOIN organizations o ON o.organization_id = uo.organization_id \
+     JOIN members m ON m.organization_id = uo.organization_id AND m.user_id = uo.user_id \
+     JOIN roles r ON r.organization_id = m.organization_id AND r.role_id = m.role_id \
+     WHERE uo.user_id = $1 AND uo.current AND m.status = 'ACTIVE'";
+
+/// The organizations that a person is an active member of, in the order of joining.
+pub async fn page_of_user(database: &Database, user: UserId, window: &Window) -> Result<Page<OrganizationRow>, Error> {
+    let mut statement = Statement::new(format!("SELECT {COLUMNS}{MEMBERSHIPS}")).bind(user.0);
+    window.push_to(&mut statement, &["m.joined_at", "o.organization_id"], Direction::Ascending);
+    Ok(window.page(statement.all(database).await?))
+}
+
+/// How many they are.
+pub async fn count_of_user(database: &Database, user: UserId) -> Result<u64, Error> {
+    Statement::new(format!("SELECT COUNT(*){MEMBERSHIPS}")).bind(user.0).count(database).await
+}
+
+/// How many organizations a person belongs to, inactive memberships included.
+pub async fn memberships(database: &Database, user: UserId) -> Result<u32, Error> {
+    let count = Statement::new("SELECT COUNT(*) FROM user_organizations WHERE user_id = $1 AND current")
+        .bind(user.0)
+        .count(database)
+        .await?;
+    Ok(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+/// What an overview shows.
+#[derive(Clone, Copy, Debug, sqlx::FromRow)]
+#[expect(missing_docs, reason = "the names say what is counted")]
+pub struct Counts {
+    pub members: i64,
+    pub active_members: i64,
+    pub pending_invitations: i64,
+    pub api_keys: i64,
+}
+
+/// Counts what an overview shows, in one statement.
+pub async fn counts(database: &Database, organization: OrganizationId, now: Timestamp) -> Result<Counts, Error> {
+    let counts = Statement::new(
+        "SELECT \
+         (SELECT COUNT(*) FROM members WHERE organization_id = $1 AND status <> 'FORMER') AS members, \
+         (SELECT COUNT(*) FROM members WHERE organization_id = $1 AND status = 'ACTIVE') AS active_members, \
+         (SELECT COUNT(*) FROM invitations WHERE organization_id = $1 AND state = 'PENDING' AND expires_at > $2) \
+             AS pending_invitations, \
+         (SELECT COUNT(*) FROM api_keys WHERE organization_id = $1 AND status <> 'REVOKED') AS api_keys",
+    )
+    .bind(organization.0)
+    .bind(now)
+    .optional(database)
+    .await?;
+    Ok(counts.unwrap_or(Counts { members: 0, active_members: 0, pending_invitations: 0, api_keys: 0 }))
+}
+
+/// The last sequence that was recorded at a moment; 0 before the first.
+pub async fn sequence_at(database: &Database, organization: OrganizationId, at: Timestamp) -> Result<u64, Error> {
+    let row: Option<(i64,)> = Statement::new(
+        "SELECT sequence FROM events WHERE organization_id = $1 AND recorded_at <= $2 \
+         ORDER BY recorded_at DESC, sequence DESC LIMIT 1",
+    )
+    .bind(organization.0)
+    .bind(at)
+    .optional(database)
+    .await?;
+    Ok(row.map_or(0, |(sequence,)| number(sequence)))
+}
+
+pub(super) async fn project(transaction: &mut Transaction, recorded: &Recorded) -> Result<(), Error> {
+    let statement = match &recorded.event {
+        Event::OrganizationCreated { kind, name, description } => {
+            roles::insert_built_in(transaction, recorded.organization, *kind).await?;
+            Statement::new(
+                "INSERT INTO organizations \
+                 (version, organization_id, kind, name, description, default_role_id, created_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            )
+            .bind(recorded.sequence)
+            .bind(recorded.organization.0)
+            .bind(kind.rules().name)
+            .bind(name)
+            .bind(description.clone())
+            .bind(kind.rules().default_invitation_role().id.0)
+            .bind(recorded.recorded_at)
+        }
+        Event::OrganizationRenamed { to, .. } => update(recorded, "name").bind(to),
+        Event::OrganizationDescriptionChanged { to, .. } => update(recorded, "description").bind(to.clone()),
+        Event::OrganizationDefaultRoleChanged { to, .. } => update(recorded, "default_role_id").bind(to.0),
+        Event::OrganizationDeleted {} => return erase(transaction, recorded.organization).await,
+        _ => return Ok(()),
+    };
+    statement.run_in(transaction).await.map(|_| ())
+}
+
+fn update(recorded: &Recorded, column: &str) -> Statement {
+    Statement::new(format!("UPDATE organizations SET version = $1, {column} = $3 WHERE organization_id = $2"))
+        .bind(recorded.sequence)
+        .bind(recorded.organization.0)
+}
+
+/// Takes everything of an organization out of view.
+async fn erase(transaction: &mut Transaction, organization: OrganizationId) -> Result<(), Error> {
+    for table in projection::TABLES.into_iter().chain(projection::FACTS).chain(["outbox", "event_context"]) {
+        let text = format!("DELETE FROM {table} WHERE organization_id = $1");
+        Statement::new(text).bind(organization.0).run_in(transaction).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,32 @@
+//! Events to rows: each noun writes its own, in the transaction of the append or of a rebuild.
+
+use super::{Error, aggregate::Recorded, api_keys, database::Transaction, history, invitations, members, profile};
+use crate::domain::organization::Target;
+
+/// Writes what an event changes in the rows that queries read.
+pub(super) async fn project(transaction: &mut Transaction, recorded: &Recorded) -> Result<(), Error> {
+    history::project(transaction, recorded).await?;
+    match recorded.event.target() {
+        Target::Organization => profile::project(transaction, recorded).await,
+        Target::Member(_) => members::project(transaction, recorded).await,
+        Target::Invitation(_) => invitations::project(transaction, recorded).await,
+        Target::ApiKey(_) => api_keys::project(transaction, recorded).await,
+    }
+}
+
+/// The tables that are made from the ledger alone, and made anew by a rebuild.
+pub(super) const TABLES: [&str; 10] = [
+    "organizations",
+    "roles",
+    "members",
+    "member_history",
+    "invitations",
+    "api_keys",
+    "audit_entries",
+    "api_key_secrets",
+    "user_organizations",
+    "user_invitations",
+];
+
+/// The tables of an organization beside the ledger that are facts of their own; they end with the organization.
+pub(super) const FACTS: [&str; 3] = ["invitation_details", "api_key_usage", "commands"];

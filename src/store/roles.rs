@@ -1,0 +1,78 @@
+//! Roles: their rows, with how many hold them.
+
+use uuid::Uuid;
+
+use super::{Database, Error, database::Transaction, statement::Statement};
+use crate::domain::{OrganizationId, organization::Kind};
+
+/// The role in a member's row.
+#[derive(Clone, Debug, Default, sqlx::FromRow)]
+#[expect(missing_docs, reason = "the columns of the table")]
+pub struct MemberRole {
+    pub role_id: Option<Uuid>,
+    pub role_key: Option<String>,
+    pub role_name: Option<String>,
+    pub role_level: Option<i64>,
+    pub role_permissions: Option<i64>,
+}
+
+/// A role.
+#[derive(Clone, Debug, sqlx::FromRow)]
+#[expect(missing_docs, reason = "the columns of the table")]
+pub struct RoleRow {
+    pub organization_id: Uuid,
+    pub role_id: Uuid,
+    pub key: String,
+    pub name: String,
+    pub description: Option<String>,
+    pub level: i64,
+    pub permissions: i64,
+    pub owner: bool,
+    pub built_in: bool,
+}
+
+const COLUMNS: &str = "organization_id, role_id, key, name, description, level, permissions, owner, built_in";
+
+/// Every role of an organization, highest first; at most 55.
+pub async fn list(database: &Database, organization: OrganizationId) -> Result<Vec<RoleRow>, Error> {
+    Statement::new(format!("SELECT {COLUMNS} FROM roles WHERE organization_id = $1 ORDER BY level, name, role_id"))
+        .bind(organization.0)
+        .all(database)
+        .await
+}
+
+/// How many members hold each role, former ones not counted.
+pub async fn member_counts(database: &Database, organization: OrganizationId) -> Result<Vec<(Uuid, i64)>, Error> {
+    Statement::new(
+        "SELECT role_id, COUNT(*) FROM members WHERE organization_id = $1 AND status <> 'FORMER' GROUP BY role_id",
+    )
+    .bind(organization.0)
+    .all(database)
+    .await
+}
+
+/// Writes the roles that every organization of the kind has.
+pub(super) async fn insert_built_in(
+    transaction: &mut Transaction,
+    organization: OrganizationId,
+    kind: Kind,
+) -> Result<(), Error> {
+    let mut statement = Statement::new(format!("INSERT INTO roles ({COLUMNS}, version) VALUES "));
+    let mut separator = "";
+    for role in kind.rules().roles {
+        statement.push(separator).push_list([
+            super::statement::Value::from(organization.0),
+            role.id.0.into(),
+            role.key.into(),
+            role.name.into(),
+            role.description.into(),
+            u32::from(role.level).into(),
+            role.permissions.bits().into(),
+            role.owner.into(),
+            true.into(),
+            1_i64.into(),
+        ]);
+        separator = ", ";
+    }
+    statement.run_in(transaction).await.map(|_| ())
+}

@@ -1,0 +1,178 @@
+//! One SQL statement with its values, for either database.
+//!
+//! The values are a closed set, so that the compiler types each way of running a statement twice, not each
+//! statement.
+
+use sqlx::{FromRow, postgres::PgRow, sqlite::SqliteRow};
+use uuid::Uuid;
+
+use super::{
+    Error,
+    database::{Database, Transaction, on, within},
+};
+use crate::domain::Timestamp;
+
+/// A value in a statement.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// Text.
+    Text(Option<String>),
+    /// A whole number.
+    Number(Option<i64>),
+    /// Yes or no.
+    Flag(bool),
+    /// An id.
+    Uuid(Option<Uuid>),
+    /// A moment.
+    Time(Option<Timestamp>),
+    /// Bytes.
+    Bytes(Option<Vec<u8>>),
+    /// JSON.
+    Json(serde_json::Value),
+}
+
+macro_rules! value {
+    ($($type:ty => |$value:ident| $made:expr;)*) => {
+        $(impl From<$type> for Value {
+            fn from($value: $type) -> Self { $made }
+        })*
+    };
+}
+value! {
+    String => |value| Self::Text(Some(value));
+    &str => |value| Self::Text(Some(value.to_owned()));
+    &String => |value| Self::Text(Some(value.clone()));
+    Option<String> => |value| Self::Text(value);
+    i64 => |value| Self::Number(Some(value));
+    Option<i64> => |value| Self::Number(value);
+    u64 => |value| Self::Number(Some(super::column(value)));
+    u32 => |value| Self::Number(Some(i64::from(value)));
+    bool => |value| Self::Flag(value);
+    Uuid => |value| Self::Uuid(Some(value));
+    Option<Uuid> => |value| Self::Uuid(value);
+    Timestamp => |value| Self::Time(Some(value));
+    Option<Timestamp> => |value| Self::Time(value);
+    Vec<u8> => |value| Self::Bytes(Some(value));
+    &[u8] => |value| Self::Bytes(Some(value.to_vec()));
+    Option<Vec<u8>> => |value| Self::Bytes(value);
+    serde_json::Value => |value| Self::Json(value);
+}
+
+/// A row that both databases can give.
+pub trait Row: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin {}
+impl<T> Row for T where T: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin {}
+
+/// A statement: its text, with `$1`, `$2`, … where the values go.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    text: String,
+    values: Vec<Value>,
+}
+
+macro_rules! bound {
+    ($query:expr, $values:expr) => {{
+        let mut query = $query;
+        for value in $values {
+            query = match value {
+                Value::Text(value) => query.bind(value),
+                Value::Number(value) => query.bind(value),
+                Value::Flag(value) => query.bind(value),
+                Value::Uuid(value) => query.bind(value),
+                Value::Time(value) => query.bind(value),
+                Value::Bytes(value) => query.bind(value),
+                Value::Json(value) => query.bind(value),
+            };
+        }
+        query
+    }};
+}
+
+impl Statement {
+    /// A statement that begins with this text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), values: Vec::new() }
+    }
+
+    /// Gives the next placeholder its value.
+    #[must_use]
+    pub fn bind(mut self, value: impl Into<Value>) -> Self {
+        self.values.push(value.into());
+        self
+    }
+
+    /// Adds text.
+    pub fn push(&mut self, text: &str) -> &mut Self {
+        self.text.push_str(text);
+        self
+    }
+
+    /// Adds a value where the text stands now.
+    pub fn push_value(&mut self, value: impl Into<Value>) -> &mut Self {
+        self.values.push(value.into());
+        self.text.push('$');
+        self.text.push_str(&self.values.len().to_string());
+        self
+    }
+
+    /// Adds `(value, value, …)`; an empty list matches nothing.
+    pub fn push_list<T: Into<Value>>(&mut self, values: impl IntoIterator<Item = T>) -> &mut Self {
+        let mut separator = "(";
+        for value in values {
+            self.push(separator).push_value(value);
+            separator = ", ";
+        }
+        self.push(if separator == "(" { "(NULL)" } else { ")" })
+    }
+
+    /// Its text, for the tests that look at plans.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Reads every row.
+    pub async fn all<T: Row>(self, database: &Database) -> Result<Vec<T>, Error> {
+        let Self { text, values } = self;
+        Ok(on!(database, |pool| bound!(sqlx::query_as(&text), values).fetch_all(pool).await)?)
+    }
+
+    /// Reads one row, if there is one.
+    pub async fn optional<T: Row>(self, database: &Database) -> Result<Option<T>, Error> {
+        let Self { text, values } = self;
+        Ok(on!(database, |pool| bound!(sqlx::query_as(&text), values).fetch_optional(pool).await)?)
+    }
+
+    /// Reads one number.
+    pub async fn count(self, database: &Database) -> Result<u64, Error> {
+        let row: Option<(i64,)> = self.optional(database).await?;
+        Ok(super::number(row.map_or(0, |(count,)| count)))
+    }
+
+    /// Reads every row inside a transaction.
+    pub async fn all_in<T: Row>(self, transaction: &mut Transaction) -> Result<Vec<T>, Error> {
+        let Self { text, values } = self;
+        Ok(within!(transaction, |connection| bound!(sqlx::query_as(&text), values).fetch_all(connection).await)?)
+    }
+
+    /// Reads one row inside a transaction, if there is one.
+    pub async fn optional_in<T: Row>(self, transaction: &mut Transaction) -> Result<Option<T>, Error> {
+        let Self { text, values } = self;
+        Ok(within!(transaction, |connection| bound!(sqlx::query_as(&text), values).fetch_optional(connection).await)?)
+    }
+
+    /// Writes inside a transaction, and says how many rows.
+    pub async fn run_in(self, transaction: &mut Transaction) -> Result<u64, Error> {
+        let Self { text, values } = self;
+        Ok(within!(transaction, |connection| bound!(sqlx::query(&text), values)
+            .execute(connection)
+            .await
+            .map(|done| done.rows_affected()))?)
+    }
+
+    /// Writes in a transaction of its own, and says how many rows.
+    pub async fn run(self, database: &Database) -> Result<u64, Error> {
+        let mut transaction = database.begin().await?;
+        let rows = self.run_in(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(rows)
+    }
+}

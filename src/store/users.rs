@@ -1,0 +1,130 @@
+//! The directory of people. A change of a name or a sign-in refreshes, in its own transaction, the copies that
+//! lists are ordered and searched by.
+
+use uuid::Uuid;
+
+use super::{
+    Database, Error, NEVER,
+    database::Transaction,
+    statement::{Statement, Value},
+};
+use crate::domain::{
+    Timestamp, UserId,
+    values::{Email, Name},
+};
+
+/// A person.
+#[derive(Clone, sqlx::FromRow)]
+#[expect(missing_docs, reason = "the columns of the table")]
+pub struct UserRow {
+    pub user_id: Uuid,
+    pub email: String,
+    pub email_key: String,
+    pub name: Option<String>,
+    pub avatar_url: Option<String>,
+    pub salt: Vec<u8>,
+    pub last_login_at: Timestamp,
+}
+
+const COLUMNS: &str = "user_id, email, email_key, name, avatar_url, salt, last_login_at";
+
+/// Somebody to make a row for, if their address has none.
+pub struct NewUser {
+    /// The id they would get.
+    pub id: UserId,
+    /// The salt of their commitments.
+    pub salt: [u8; 32],
+    /// Their address.
+    pub email: Email,
+}
+
+/// Reads a person.
+pub async fn find(database: &Database, user: UserId) -> Result<Option<UserRow>, Error> {
+    Statement::new(format!("SELECT {COLUMNS} FROM users WHERE user_id = $1")).bind(user.0).optional(database).await
+}
+
+/// The people behind addresses; rows that are not verified are made for those that have none.
+pub async fn resolve(database: &Database, wanted: &[NewUser], now: Timestamp) -> Result<Vec<UserRow>, Error> {
+    let mut transaction = database.begin().await?;
+    let rows = resolve_in(&mut transaction, wanted, now).await?;
+    transaction.commit().await?;
+    Ok(rows)
+}
+
+async fn resolve_in(transaction: &mut Transaction, wanted: &[NewUser], now: Timestamp) -> Result<Vec<UserRow>, Error> {
+    let mut insert = Statement::new(
+        "INSERT INTO users (user_id, email, email_key, name_key, salt, email_verified, created_at, last_login_at) \
+         VALUES ",
+    );
+    let mut separator = "";
+    for NewUser { id, salt, email } in wanted {
+        insert.push(separator).push_list([
+            Value::from(id.0),
+            email.as_str().into(),
+            email.key().into(),
+            email.key().into(),
+            salt[..].into(),
+            false.into(),
+            now.into(),
+            NEVER.into(),
+        ]);
+        separator = ", ";
+    }
+    insert.push(" ON CONFLICT (email_key) DO NOTHING");
+    insert.run_in(transaction).await?;
+    let mut select = Statement::new(format!("SELECT {COLUMNS} FROM users WHERE email_key IN "));
+    select.push_list(wanted.iter().map(|user| user.email.key()));
+    select.all_in(transaction).await
+}
+
+/// A person has shown that an address is theirs: their row is made or verified, and their sign-in noted.
+pub(super) async fn sign_in(transaction: &mut Transaction, user: &NewUser, now: Timestamp) -> Result<UserRow, Error> {
+    let rows = resolve_in(transaction, std::slice::from_ref(user), now).await?;
+    let row = rows.into_iter().next().ok_or(Error::Stopped)?;
+    Statement::new("UPDATE users SET email_verified = $2, last_login_at = $3 WHERE user_id = $1")
+        .bind(row.user_id)
+        .bind(true)
+        .bind(now)
+        .run_in(transaction)
+        .await?;
+    refresh_copies(transaction, UserId(row.user_id)).await?;
+    Ok(UserRow { last_login_at: now, ..row })
+}
+
+/// Gives a person another name, or none.
+pub async fn rename(database: &Database, user: UserId, name: Option<&Name>) -> Result<(), Error> {
+    set_name(database, user, name, "").await
+}
+
+/// Gives a person a name if they have none.
+pub async fn suggest_name(database: &Database, user: UserId, name: &Name) -> Result<(), Error> {
+    set_name(database, user, Some(name), " AND name IS NULL").await
+}
+
+async fn set_name(database: &Database, user: UserId, name: Option<&Name>, condition: &str) -> Result<(), Error> {
+    let mut transaction = database.begin().await?;
+    Statement::new(format!(
+        "UPDATE users SET name = $2, name_key = COALESCE($3, email_key) WHERE user_id = $1{condition}"
+    ))
+    .bind(user.0)
+    .bind(name.map(|name| name.as_str().to_owned()))
+    .bind(name.map(Name::key))
+    .run_in(&mut transaction)
+    .await?;
+    refresh_copies(&mut transaction, user).await?;
+    transaction.commit().await
+}
+
+/// Brings the copies in the rows of members in step with the directory.
+async fn refresh_copies(transaction: &mut Transaction, user: UserId) -> Result<(), Error> {
+    Statement::new(
+        "UPDATE members SET name_key = u.name_key, search_key = u.name_key || $2 || u.email_key, \
+         last_login_at = u.last_login_at FROM users u WHERE u.user_id = $1 AND members.user_id = u.user_id \
+         AND members.organization_id IN (SELECT organization_id FROM user_organizations WHERE user_id = $1)",
+    )
+    .bind(user.0)
+    .bind("\n")
+    .run_in(transaction)
+    .await
+    .map(|_| ())
+}
