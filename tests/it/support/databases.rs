@@ -29,7 +29,7 @@ macro_rules! both_databases {
 
             #[tokio::test(flavor = "multi_thread")]
             async fn on_postgres() {
-                $crate::support::databases::on_postgres(module_path!(), super::$name).await;
+                $crate::support::databases::on_postgres(concat!(module_path!(), "::on_postgres"), super::$name).await;
             }
         }
     )+};
@@ -42,10 +42,11 @@ pub async fn on_sqlite(body: impl AsyncFnOnce(&str)) {
     body(&format!("sqlite://{}/orgledger.db", directory.path().display())).await;
 }
 
-/// Runs `body` on an empty schema, or says that the test of this `name` is skipped.
+/// Runs `body` on an empty schema, or says that the test of this `name` is skipped. For what only PostgreSQL has, such
+/// as two servers on one database, a test may call it directly.
 pub async fn on_postgres(name: &str, body: impl AsyncFnOnce(&str)) {
     let Some(url) = postgres::fresh_schema().await else {
-        return announce(&format!("skipped: {name}::on_postgres"));
+        return announce(&format!("skipped: {name}"));
     };
     body(&url).await;
     postgres::drop_schema(&url).await;

@@ -15,6 +15,7 @@ use std::{
         fs::{MetadataExt, chown},
         process::CommandExt,
     },
+    panic::resume_unwind,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::LazyLock,
@@ -23,6 +24,8 @@ use std::{
 };
 
 use sqlx::{Connection, PgConnection};
+
+use super::databases::{announce, on_postgres};
 
 /// The oldest major version that the product runs on.
 const OLDEST: u32 = 15;
@@ -110,7 +113,7 @@ impl Server {
         } else {
             let missing = format!("no PostgreSQL {OLDEST} or newer here and no TEST_DATABASE_URL");
             assert!(env::var("CI").as_deref() != Ok("true"), "{missing}, and with CI=true that is a failure");
-            super::databases::announce(&format!("{missing}: every test on_postgres is skipped"));
+            announce(&format!("{missing}: every test on_postgres is skipped"));
             return None;
         };
         server.prepare();
@@ -131,7 +134,7 @@ impl Server {
                 connection.close().await.unwrap();
             });
         };
-        thread::scope(|scope| scope.spawn(prepare).join().unwrap());
+        thread::scope(|scope| scope.spawn(prepare).join().unwrap_or_else(|panic| resume_unwind(panic)));
     }
 
     async fn connect(&mut self) -> PgConnection {
@@ -197,18 +200,22 @@ fn ordinary_user() -> (u32, u32) {
 /// Two tests never see each other's tables, and both find the extensions.
 #[tokio::test]
 async fn two_fresh_schemas_do_not_see_each_others_tables() {
-    let (Some(one), Some(other)) = (fresh_schema().await, fresh_schema().await) else { return };
-    let mut one = PgConnection::connect(&one).await.unwrap();
-    let mut other = PgConnection::connect(&other).await.unwrap();
-    sqlx::raw_sql("create table mine (id integer)").execute(&mut one).await.unwrap();
-
-    let sees_it = "select to_regclass('mine') is not null";
-    assert!(sqlx::query_scalar::<_, bool>(sees_it).fetch_one(&mut one).await.unwrap());
-    assert!(!sqlx::query_scalar::<_, bool>(sees_it).fetch_one(&mut other).await.unwrap());
-    for connection in [&mut one, &mut other] {
-        let index = "create table t (id uuid, name text); create index on t using gin (id, name gin_trgm_ops)";
-        sqlx::raw_sql(index).execute(connection).await.unwrap();
-    }
+    on_postgres("two_fresh_schemas_do_not_see_each_others_tables", async |one| {
+        let other = &fresh_schema().await.unwrap();
+        let mut connections = [PgConnection::connect(one).await.unwrap(), PgConnection::connect(other).await.unwrap()];
+        let table = "create table members (id uuid, name text)";
+        sqlx::raw_sql(table).execute(&mut connections[0]).await.unwrap();
+        let mut seen = Vec::new();
+        for connection in &mut connections {
+            let members = "select to_regclass('members') is not null";
+            seen.push(sqlx::query_scalar::<_, bool>(members).fetch_one(&mut *connection).await.unwrap());
+            let index = "create table t (id uuid, name text); create index on t using gin (id, name gin_trgm_ops)";
+            sqlx::raw_sql(index).execute(&mut *connection).await.unwrap();
+        }
+        assert_eq!(seen, [true, false]);
+        drop_schema(other).await;
+    })
+    .await;
 }
 
 /// Text of a throw-away cluster is not ordered by its bytes unless a statement or column says so.
