@@ -1,3 +1,7 @@
 //! Every integration test, in one binary, so that the library is linked once.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so by panicking")]
+
 mod domain;
+mod support;
+mod tidy;
