@@ -1,3 +1,4 @@
 //! orgledger: organizations, members, invitations, roles and API keys, kept in a tamper-evident ledger.
 
 pub mod domain;
+pub mod mail;
