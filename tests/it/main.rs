@@ -2,3 +2,4 @@
 
 mod domain;
 mod mail;
+mod pages;
