@@ -3,5 +3,7 @@
 pub mod clock;
 pub mod domain;
 pub mod entropy;
+pub mod http;
+pub mod mail;
 pub mod secrets;
 pub mod store;

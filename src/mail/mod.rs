@@ -1,0 +1,7 @@
+//! Mail to people: what letters say, and how they leave.
+
+pub mod letters;
+pub mod transport;
+
+pub use letters::{InvitationLetter, Letter};
+pub use transport::Transport;
