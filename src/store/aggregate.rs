@@ -129,7 +129,7 @@ impl EventRow {
     pub fn decode(self) -> Result<Recorded, Error> {
         let organization = OrganizationId(self.organization_id);
         let sequence = number(self.sequence);
-        let event = decode(organization, sequence, &self.event_type, &self.event_version, self.payload.clone())?;
+        let event = decode(organization, sequence, &self.event_type, &self.event_version, &self.payload)?;
         let metadata = serde_json::from_value(self.metadata)
             .map_err(|error| Error::corrupt(organization, sequence, error.to_string()))?;
         Ok(Recorded {
@@ -157,7 +157,7 @@ pub fn decode(
     sequence: u64,
     event_type: &str,
     event_version: &str,
-    payload: Value,
+    payload: &Value,
 ) -> Result<Event, Error> {
     if event_version != Event::VERSION.to_string() {
         let what = format!("version {event_version} of {event_type} is unknown");

@@ -8,8 +8,8 @@ use super::{
     aggregate::Recorded,
     commands::{self, Idempotency},
     database::Transaction,
+    hot::Head,
     invitations::{self, InvitationDetails},
-    ledger::Head,
     outbox, projection,
     statement::Statement,
 };

@@ -11,37 +11,36 @@
 //!
 //! *Limits.* The cache holds [`CACHE_WEIGHT`] members, invitations and keys. A command gives up after [`DEADLINE`].
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use cqrs_es::{
-    AggregateContext, AggregateError, CqrsFramework, EventEnvelope, EventStore,
+    AggregateError, CqrsFramework,
     persist::{PersistedEventRepository, PersistenceError, SerializedEvent},
 };
 use postgres_es::PostgresEventRepository;
-use quick_cache::{Weighter, sync::Cache};
+use quick_cache::sync::Cache;
 use sqlite_es::SqliteEventRepository;
 use tokio::{
-    sync::{Mutex, OwnedMutexGuard, mpsc, oneshot},
+    sync::{mpsc, oneshot},
     time::Instant,
 };
 use uuid::Uuid;
 
 use super::{
     Database, Error,
-    aggregate::{self, Metadata, NotesSlot, Recorded},
+    aggregate::{self, NotesSlot},
     append::{Append, Origin},
-    chain,
     commands::{self, Idempotency},
     database::Transaction,
+    execution::Execution,
     feed::Feed,
     history,
+    hot::{Cached, Context, Head, Hot, HotCache, Slot, Weight, head, head_in},
     invitations::InvitationDetails,
-    number,
-    statement::Statement,
 };
 use crate::domain::{
-    Organization, OrganizationId, Refusal, Timestamp,
-    organization::{Command, Event, Notes},
+    Organization, OrganizationId, Refusal,
+    organization::{Command, Notes},
 };
 
 /// How much the cache of aggregates holds: about 100 bytes each, so some 200 MB at most.
@@ -92,50 +91,9 @@ pub enum Failure {
     Store(#[from] Error),
 }
 
-/// Where a stream ends.
-#[derive(Clone, Debug)]
-pub struct Head {
-    /// The sequence of the last event; 0 for none.
-    pub version: u64,
-    /// Its hash.
-    pub hash: Vec<u8>,
-    /// When it was recorded.
-    pub recorded_at: Timestamp,
-}
-
-impl Head {
-    fn genesis(organization: OrganizationId) -> Self {
-        Self { version: 0, hash: chain::genesis(organization).to_vec(), recorded_at: super::NEVER }
-    }
-}
-
-/// An aggregate and the head it was folded to.
-struct Hot {
-    aggregate: Organization,
-    head: Head,
-}
-
-type Slot = Arc<Mutex<Option<Hot>>>;
-
-/// A slot with the weight it was put into the cache with.
-#[derive(Clone)]
-struct Cached {
-    slot: Slot,
-    weight: u64,
-}
-
-#[derive(Clone)]
-struct Weight;
-
-impl Weighter<OrganizationId, Cached> for Weight {
-    fn weight(&self, _: &OrganizationId, cached: &Cached) -> u64 {
-        cached.weight
-    }
-}
-
 /// How sure a command wants to be of the state it is decided on; each step costs more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Freshness {
+pub(super) enum Freshness {
     /// What is in memory will do: the head check of the append finds out.
     Cached,
     /// Compared with the head first.
@@ -147,10 +105,10 @@ enum Freshness {
 /// The ledger of all organizations.
 #[derive(Clone)]
 pub struct Ledger {
-    database: Database,
-    cache: Arc<Cache<OrganizationId, Cached, Weight>>,
+    pub(super) database: Database,
+    cache: Arc<HotCache>,
     writer: mpsc::Sender<Job>,
-    feed: Feed,
+    pub(super) feed: Feed,
 }
 
 /// An append that waits for the writer.
@@ -260,7 +218,7 @@ impl Ledger {
     }
 
     /// Takes an aggregate out of the cache, behind its organization's lock.
-    async fn take(&self, organization: OrganizationId, freshness: Freshness) -> Result<Context, Error> {
+    pub(super) async fn take(&self, organization: OrganizationId, freshness: Freshness) -> Result<Context, Error> {
         let fresh_slot = || Ok::<_, Error>(Cached { slot: Slot::default(), weight: 1 });
         let cached = self.cache.get_or_insert_with(&organization, fresh_slot)?;
         let mut slot = cached.slot.lock_owned().await;
@@ -298,7 +256,9 @@ impl Ledger {
             Some(hot) if hot.head.version < head.version => {
                 let mut aggregate = hot.aggregate;
                 let tail = history::after(&self.database, organization, hot.head.version, head.version).await?;
-                tail.iter().for_each(|recorded| aggregate.evolve(&recorded.event));
+                for recorded in &tail {
+                    aggregate.evolve(&recorded.event);
+                }
                 aggregate
             }
             _ => self.load(organization, head.version).await?,
@@ -330,24 +290,21 @@ impl Ledger {
             let sequence = sequence as u64;
             // The stream may have grown since the head was read.
             if sequence <= version {
-                aggregate.evolve(&aggregate::decode(organization, sequence, &event_type, &event_version, payload)?);
+                aggregate.evolve(&aggregate::decode(organization, sequence, &event_type, &event_version, &payload)?);
             }
         }
         Ok(aggregate)
     }
 
-    async fn append(&self, append: Append, transaction: Option<Transaction>) -> Result<(), Error> {
-        match transaction {
-            Some(mut transaction) => {
-                append.run(&mut transaction).await?;
-                transaction.commit().await
-            }
-            None => {
-                let (done, result) = oneshot::channel();
-                self.writer.send(Job { append, done }).await.map_err(|_| Error::Stopped)?;
-                result.await.unwrap_or(Err(Error::Stopped))
-            }
+    /// Has it written, by the writer or in the transaction that holds the lock.
+    pub(super) async fn append(&self, append: Append, transaction: Option<Transaction>) -> Result<(), Error> {
+        if let Some(mut transaction) = transaction {
+            append.run(&mut transaction).await?;
+            return transaction.commit().await;
         }
+        let (done, result) = oneshot::channel();
+        self.writer.send(Job { append, done }).await.map_err(|_| Error::Stopped)?;
+        result.await.unwrap_or(Err(Error::Stopped))
     }
 }
 
@@ -361,188 +318,6 @@ fn unavailable(error: PersistenceError) -> Error {
     Error::Unavailable(error.downcast().map_or(sqlx::Error::WorkerCrashed, |error| *error))
 }
 
-fn locked<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn locked<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-const HEAD: &str = "SELECT version, head_hash, recorded_at FROM streams WHERE organization_id = $1";
-type HeadRow = (i64, Vec<u8>, Timestamp);
-
-fn to_head((version, hash, recorded_at): HeadRow) -> Head {
-    Head { version: number(version), hash, recorded_at }
-}
-
-/// Where a stream ends; `None` where there is none.
-pub async fn head(database: &Database, organization: OrganizationId) -> Result<Option<Head>, Error> {
-    let row: Option<HeadRow> = Statement::new(HEAD).bind(organization.0).optional(database).await?;
-    Ok(row.map(to_head))
-}
-
-/// The same inside a transaction; if it writes, nobody else appends until it ends.
-pub(super) async fn head_in(
-    transaction: &mut Transaction,
-    organization: OrganizationId,
-) -> Result<Option<Head>, Error> {
-    let text = format!("{HEAD}{}", transaction.row_lock());
-    let row: Option<HeadRow> = Statement::new(text).bind(organization.0).optional_in(transaction).await?;
-    Ok(row.map(to_head))
-}
-
-/// A taken aggregate. Dropped unchanged it goes back to the cache; dropped changed and not committed it is gone.
-struct Context {
-    organization: OrganizationId,
-    hot: Hot,
-    slot: OwnedMutexGuard<Option<Hot>>,
-    transaction: Option<Transaction>,
-    fresh: bool,
-    cache: Arc<Cache<OrganizationId, Cached, Weight>>,
-    weight: u64,
-}
-
-impl Context {
-    /// Puts the aggregate at its new head, so that it goes back to the cache.
-    fn moved_to(mut self, head: Head) {
-        self.hot.head = head;
-        let weight = self.hot.aggregate.weight();
-        if weight > self.weight + self.weight / 8 {
-            let slot = Arc::clone(OwnedMutexGuard::mutex(&self.slot));
-            self.cache.insert(self.organization, Cached { slot, weight });
-        }
-    }
-}
-
-impl Drop for Context {
-    fn drop(&mut self) {
-        let clean = self.hot.aggregate.version() == self.hot.head.version;
-        if clean && self.hot.head.version > 0 {
-            let aggregate = std::mem::take(&mut self.hot.aggregate);
-            *self.slot = Some(Hot { aggregate, head: self.hot.head.clone() });
-        }
-    }
-}
-
-impl AggregateContext<Organization> for Context {
-    fn aggregate(&mut self) -> &mut Organization {
-        &mut self.hot.aggregate
-    }
-}
-
-/// One attempt at one command, as the event store that cqrs-es asks for.
-struct Execution {
-    ledger: Ledger,
-    request: Request,
-    freshness: Freshness,
-    notes: NotesSlot,
-    outcome: Arc<std::sync::Mutex<(Receipt, bool)>>,
-}
-
-impl Execution {
-    /// Turns decided events into what the ledger keeps, chained behind the head.
-    fn record(&self, events: Vec<Event>, head: &Head) -> Result<Vec<Recorded>, Error> {
-        let Request { organization, ref command, ref origin, .. } = self.request;
-        let metadata = Metadata {
-            actor_kind: command.actor.kind().to_owned(),
-            actor_id: command.actor.id(),
-            request_id: origin.request_id.clone(),
-            reason_commitment: origin.reason.as_ref().map(|reason| reason.commitment()),
-        };
-        let recorded_at = command.now.max(head.recorded_at);
-        let corrupt = |sequence, error: serde_json::Error| Error::corrupt(organization, sequence, error.to_string());
-        let mut prev_hash = head.hash.clone();
-        let mut recorded = Vec::with_capacity(events.len());
-        for (sequence, event) in (head.version + 1..).zip(events) {
-            let payload = aggregate::encode(&event).map_err(|error| corrupt(sequence, error))?;
-            let metadata_value = serde_json::to_value(&metadata).map_err(|error| corrupt(sequence, error))?;
-            let link = chain::Link {
-                organization,
-                sequence,
-                event_type: event.name(),
-                version: Event::VERSION,
-                payload: &payload,
-                metadata: &metadata_value,
-                recorded_at,
-            };
-            let hash = link.hash(&prev_hash)?.to_vec();
-            let metadata = metadata.clone();
-            let link_hash = hash.clone();
-            recorded.push(Recorded { organization, sequence, event, payload, metadata, recorded_at, prev_hash, hash });
-            prev_hash = link_hash;
-        }
-        Ok(recorded)
-    }
-
-    /// What the command made or touched, in the order of its answer.
-    fn objects(&self, events: &[Recorded]) -> Vec<Uuid> {
-        let notes = locked(&self.notes);
-        let invited = notes.invited.iter().map(|row| row.as_ref().map_or(Uuid::nil(), |row| row.invitation.0));
-        let created = events.iter().filter_map(|recorded| match &recorded.event {
-            Event::ApiKeyCreated { api_key_id, .. } => Some(api_key_id.0),
-            _ => None,
-        });
-        invited.chain(notes.created_keys.iter().map(|key| key.0)).chain(created).collect()
-    }
-}
-
-fn failed(error: Error) -> AggregateError<Refusal> {
-    match error {
-        Error::Conflict => AggregateError::AggregateConflict,
-        error => AggregateError::UnexpectedError(Box::new(error)),
-    }
-}
-
-impl EventStore<Organization> for Execution {
-    type AC = Context;
-
-    async fn load_events(&self, _: &str) -> Result<Vec<EventEnvelope<Organization>>, AggregateError<Refusal>> {
-        let events = history::after(&self.ledger.database, self.request.organization, 0, u64::MAX).await;
-        let envelope = |recorded: Recorded| EventEnvelope {
-            aggregate_id: recorded.organization.to_string(),
-            sequence: usize::try_from(recorded.sequence).unwrap_or(usize::MAX),
-            payload: recorded.event,
-            metadata: HashMap::new(),
-        };
-        Ok(events.map_err(failed)?.into_iter().map(envelope).collect())
-    }
-
-    async fn load_aggregate(&self, _: &str) -> Result<Context, AggregateError<Refusal>> {
-        let context = self.ledger.take(self.request.organization, self.freshness).await.map_err(failed)?;
-        locked(&self.outcome).1 = context.fresh;
-        Ok(context)
-    }
-
-    async fn commit(
-        &self,
-        events: Vec<Event>,
-        mut context: Context,
-        _: HashMap<String, String>,
-    ) -> Result<Vec<EventEnvelope<Organization>>, AggregateError<Refusal>> {
-        if events.is_empty() {
-            locked(&self.outcome).0 =
-                Receipt { version: context.hot.head.version, objects: self.objects(&[]), ..Receipt::default() };
-            return Ok(Vec::new());
-        }
-        let before = context.hot.head.version;
-        let events = self.record(events, &context.hot.head).map_err(failed)?;
-        let objects = self.objects(&events);
-        let Some(last) = events.last() else { return Ok(Vec::new()) };
-        let head = Head { version: last.sequence, hash: last.hash.clone(), recorded_at: last.recorded_at };
-        let append = Append {
-            organization: self.request.organization,
-            before,
-            head: head.clone(),
-            events,
-            actor: self.request.command.actor,
-            now: self.request.command.now,
-            origin: self.request.origin.clone(),
-            details: self.request.details.clone(),
-            idempotency: self.request.idempotency.clone(),
-            objects: objects.clone(),
-        };
-        self.ledger.append(append, context.transaction.take()).await.map_err(failed)?;
-        let version = head.version;
-        context.moved_to(head);
-        self.ledger.feed.publish(self.request.organization, version);
-        locked(&self.outcome).0 = Receipt { version, written: true, objects, ..Receipt::default() };
-        Ok(Vec::new())
-    }
 }

@@ -11,7 +11,7 @@ use super::{
     statement::Statement,
 };
 use crate::domain::{
-    OrganizationId, RoleId, Timestamp, UserId,
+    Actor, OrganizationId, RoleId, Timestamp, UserId,
     organization::{Event, members::MemberStatus},
 };
 
@@ -237,7 +237,7 @@ pub(super) async fn project(transaction: &mut Transaction, recorded: &Recorded) 
             .bind(role_id.0)
             .bind(recorded.recorded_at)
             .bind(invited_by.map(|actor| actor.kind().to_owned()))
-            .bind(invited_by.map(|actor| actor.id()))
+            .bind(invited_by.map(Actor::id))
             .bind("\n");
             (*user_id, statement)
         }

@@ -15,8 +15,10 @@ pub mod append;
 pub mod chain;
 pub mod commands;
 pub mod database;
+mod execution;
 pub mod feed;
 pub mod history;
+pub mod hot;
 pub mod invitations;
 pub mod ledger;
 pub mod members;
@@ -36,7 +38,48 @@ pub mod verify;
 pub use database::Database;
 pub use ledger::Ledger;
 
-use crate::domain::{OrganizationId, Timestamp};
+use std::sync::Arc;
+
+use crate::{
+    clock::Clock,
+    domain::{OrganizationId, Timestamp},
+    entropy::Entropy,
+    secrets::ServerKey,
+};
+
+/// An open store, with the clock and the chance that its users share.
+#[derive(Clone)]
+pub struct Store {
+    /// The database.
+    pub database: Database,
+    /// The ledger of all organizations.
+    pub ledger: Ledger,
+    /// Who waits for events.
+    pub feed: feed::Feed,
+    /// What links and fingerprints are derived from.
+    pub server_key: Arc<ServerKey>,
+    /// The time.
+    pub clock: Clock,
+    /// Ids and secrets.
+    pub entropy: Entropy,
+}
+
+impl Store {
+    /// Brings the database to this version and opens it. It must be called inside a runtime: the writer task begins
+    /// here, and ends with the last clone.
+    pub async fn open(database: Database, clock: Clock, entropy: Entropy) -> Result<Self, Error> {
+        database.migrate().await?;
+        let server_key = Arc::new(server_keys::server_key(&database, entropy.bytes()).await?);
+        let feed = feed::Feed::default();
+        let ledger = Ledger::open(database.clone(), feed.clone());
+        Ok(Self { database, ledger, feed, server_key, clock, entropy })
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
 
 /// Why the store could not answer. None of it is for a client: who asked gets one sentence and a reference.
 #[derive(Debug, thiserror::Error)]
