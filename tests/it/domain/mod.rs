@@ -18,6 +18,7 @@ use uuid::Uuid;
 mod api_keys;
 mod invitations;
 mod members;
+mod policy;
 mod profile;
 mod story;
 
