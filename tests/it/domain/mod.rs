@@ -21,6 +21,7 @@ mod members;
 mod policy;
 mod profile;
 mod story;
+mod values;
 
 use story::{Acts, Story};
 
