@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 mod api_keys;
 mod invitations;
+mod machine;
 mod members;
 mod policy;
 mod profile;
