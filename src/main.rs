@@ -1,3 +1,7 @@
 //! The orgledger server and its tools.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    orgledger::cli::run()
+}

@@ -2,7 +2,6 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
 /// The longest name, in characters.
@@ -25,8 +24,7 @@ pub fn normalize(text: &str) -> String {
 pub struct Invalid(pub &'static str);
 
 /// A name of an organization, person, role or key: one line of 1 to 100 characters.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name(String);
 
 impl Name {
@@ -54,11 +52,17 @@ impl FromStr for Name {
         if name.chars().count() > NAME_LIMIT {
             return Err(Invalid("must have at most 100 characters"));
         }
-        if name.chars().any(char::is_control) {
-            return Err(Invalid("must not contain control characters"));
+        if name.chars().any(|character| character.is_control() || is_deceptive(character)) {
+            return Err(Invalid("must not contain control characters or invisible ones"));
         }
         Ok(Self(name))
     }
+}
+
+/// Characters that break a line, turn the direction of what follows, or take no room. The joiners U+200C and U+200D
+/// are none of them: languages and emoji need them.
+const fn is_deceptive(character: char) -> bool {
+    matches!(character, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 impl fmt::Display for Name {
@@ -68,8 +72,7 @@ impl fmt::Display for Name {
 }
 
 /// A description or a reason: up to 1,000 characters, line breaks and tabs allowed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text(String);
 
 impl Text {

@@ -1,5 +1,6 @@
 //! Mail to people: what letters say, and how they leave.
 
+pub mod courier;
 pub mod letters;
 pub mod transport;
 

@@ -7,7 +7,7 @@ use super::{
     aggregate::Recorded,
     database::{Transaction, like_pattern},
     page::{Direction, Key, Page, Position, Window},
-    roles::MemberRole,
+    roles::{JOINED, JoinedRole},
     statement::Statement,
 };
 use crate::domain::{
@@ -46,19 +46,24 @@ pub struct InvitationRow {
     pub delivery_attempts: Option<i64>,
     pub delivery_error: Option<String>,
     #[sqlx(flatten)]
-    pub role: MemberRole,
+    pub role: JoinedRole,
 }
 
-const SELECT: &str = "SELECT i.organization_id, i.invitation_id, i.state, i.generation, i.created_at, i.expires_at, \
+const COLUMNS: &str = "i.organization_id, i.invitation_id, i.state, i.generation, i.created_at, i.expires_at, \
      i.invited_by_kind, i.invited_by_id, i.version, d.email, d.name, l.state AS delivery_state, \
-     l.attempts AS delivery_attempts, l.last_error AS delivery_error, r.role_id, r.key AS role_key, \
-     r.name AS role_name, r.level AS role_level, r.permissions AS role_permissions \
-     FROM invitations i \
-     LEFT JOIN invitation_details d ON d.organization_id = i.organization_id AND d.invitation_id = i.invitation_id \
-     LEFT JOIN outbox l ON l.organization_id = i.organization_id AND l.subject_id = i.invitation_id \
-         AND l.generation = i.generation \
-     LEFT JOIN roles r ON r.organization_id = i.organization_id AND r.role_id = i.role_id \
-     WHERE i.organization_id = ";
+     l.attempts AS delivery_attempts, l.last_error AS delivery_error";
+
+fn select() -> Statement {
+    Statement::new(format!(
+        "SELECT {COLUMNS}, {JOINED} FROM invitations i \
+         LEFT JOIN invitation_details d \
+             ON d.organization_id = i.organization_id AND d.invitation_id = i.invitation_id \
+         LEFT JOIN outbox l ON l.organization_id = i.organization_id AND l.subject_id = i.invitation_id \
+             AND l.generation = i.generation \
+         LEFT JOIN roles r ON r.organization_id = i.organization_id AND r.role_id = i.role_id \
+         WHERE i.organization_id = "
+    ))
+}
 
 /// What an invitation is at a moment; that it has expired follows from the clock.
 pub fn state_at(state: &str, expires_at: Timestamp, now: Timestamp) -> &str {
@@ -92,7 +97,7 @@ impl Filter {
 
     /// Reads a page, newest first.
     pub async fn page(&self, database: &Database, window: &Window) -> Result<Page<InvitationRow>, Error> {
-        let mut statement = Statement::new(SELECT);
+        let mut statement = select();
         self.push_to(&mut statement);
         window.push_to(&mut statement, &["i.created_at", "i.invitation_id"], Direction::Descending);
         Ok(window.page(statement.all(database).await?))
@@ -123,7 +128,7 @@ pub async fn find(
     organization: OrganizationId,
     ids: impl IntoIterator<Item = Uuid>,
 ) -> Result<Vec<InvitationRow>, Error> {
-    let mut statement = Statement::new(SELECT);
+    let mut statement = select();
     statement.push_value(organization.0).push(" AND i.invitation_id IN ").push_list(ids);
     statement.all(database).await
 }

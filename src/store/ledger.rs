@@ -93,7 +93,7 @@ pub enum Failure {
 
 /// How sure a command wants to be of the state it is decided on; each step costs more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Freshness {
+pub enum Freshness {
     /// What is in memory will do: the head check of the append finds out.
     Cached,
     /// Compared with the head first.
@@ -148,13 +148,15 @@ impl Ledger {
         task.await.unwrap_or(Err(Failure::Store(Error::Stopped)))
     }
 
-    /// Looks at an organization's state, as of the head of this moment.
+    /// Looks at an organization's state: compared with the head of this moment, or as it is in memory for somebody who
+    /// has just had it compared.
     pub async fn view<T>(
         &self,
         organization: OrganizationId,
+        freshness: Freshness,
         look: impl FnOnce(&Organization) -> T,
     ) -> Result<T, Error> {
-        let context = self.take(organization, Freshness::Compared).await?;
+        let context = self.take(organization, freshness).await?;
         Ok(look(&context.hot.aggregate))
     }
 

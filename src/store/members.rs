@@ -7,7 +7,7 @@ use super::{
     aggregate::Recorded,
     database::{Transaction, like_pattern},
     page::{Direction, Key, Page, Position, Window},
-    roles::MemberRole,
+    roles::{JOINED, JoinedRole},
     statement::Statement,
 };
 use crate::domain::{
@@ -33,7 +33,7 @@ pub struct MemberRow {
     pub email: String,
     pub avatar_url: Option<String>,
     #[sqlx(flatten)]
-    pub role: MemberRole,
+    pub role: JoinedRole,
 }
 
 /// What a list of members is ordered by.
@@ -70,8 +70,7 @@ pub struct Filter {
 }
 
 const PERSON: &str = "m.organization_id, m.user_id, m.version, m.last_login_at, m.invited_by_kind, m.invited_by_id, \
-     m.name_key, m.email_key, u.name, u.email, u.avatar_url, r.role_id, r.key AS role_key, r.name AS role_name, \
-     r.level AS role_level, r.permissions AS role_permissions";
+     m.name_key, m.email_key, u.name, u.email, u.avatar_url";
 
 impl Filter {
     /// Everybody who has not left.
@@ -124,7 +123,7 @@ impl Filter {
 
     fn select(&self) -> Statement {
         let state = self.state();
-        let mut statement = Statement::new(format!("SELECT {PERSON}, {state}.status, {state}.joined_at"));
+        let mut statement = Statement::new(format!("SELECT {PERSON}, {JOINED}, {state}.status, {state}.joined_at"));
         self.push_from(
             &mut statement,
             " JOIN users u ON u.user_id = m.user_id \
@@ -196,22 +195,19 @@ impl MemberRow {
 #[derive(Clone, Debug, sqlx::FromRow)]
 #[expect(missing_docs, reason = "the columns of the tables")]
 pub struct PeriodRow {
-    pub organization_id: Uuid,
     pub status: String,
     pub from_at: Timestamp,
     pub until_at: Option<Timestamp>,
     #[sqlx(flatten)]
-    pub role: MemberRole,
+    pub role: JoinedRole,
 }
 
 /// The latest periods of a member, newest first, at most 100.
 pub async fn periods(database: &Database, organization: OrganizationId, user: UserId) -> Result<Vec<PeriodRow>, Error> {
-    Statement::new(
-        "SELECT h.organization_id, h.status, h.from_at, h.until_at, r.role_id, r.key AS role_key, \
-         r.name AS role_name, r.level AS role_level, r.permissions AS role_permissions \
-         FROM member_history h JOIN roles r ON r.organization_id = h.organization_id AND r.role_id = h.role_id \
-         WHERE h.organization_id = $1 AND h.user_id = $2 ORDER BY h.from_sequence DESC LIMIT 100",
-    )
+    Statement::new(format!(
+        "SELECT h.status, h.from_at, h.until_at, {JOINED} FROM member_history h JOIN roles r ON r.organization_id = h.organization_id AND r.role_id = h.role_id \
+         WHERE h.organization_id = $1 AND h.user_id = $2 ORDER BY h.from_sequence DESC LIMIT 100"
+    ))
     .bind(organization.0)
     .bind(user.0)
     .all(database)

@@ -78,6 +78,16 @@ pub struct Taken {
     pub attempts: u64,
 }
 
+/// Whether a letter is due; a look that takes no lock.
+pub async fn any_due(database: &Database, now: Timestamp) -> Result<bool, Error> {
+    let due: Option<(i64,)> =
+        Statement::new("SELECT generation FROM outbox WHERE state = 'PENDING' AND next_attempt_at <= $1 LIMIT 1")
+            .bind(now)
+            .optional(database)
+            .await?;
+    Ok(due.is_some())
+}
+
 /// Takes letters that are due, so that no other courier takes them for a while.
 pub async fn take(database: &Database, now: Timestamp) -> Result<Vec<Taken>, Error> {
     type TakenRow = (Uuid, String, Option<Uuid>, Uuid, i64, i64);

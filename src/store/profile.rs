@@ -8,7 +8,8 @@ use super::{
     database::Transaction,
     number,
     page::{Direction, Page, Window},
-    projection, roles,
+    projection,
+    roles::{self, JOINED},
     statement::Statement,
 };
 use crate::domain::{OrganizationId, Timestamp, UserId, organization::Event};
@@ -27,12 +28,11 @@ pub struct OrganizationRow {
     pub member_status: Option<String>,
     pub joined_at: Option<Timestamp>,
     #[sqlx(flatten)]
-    pub role: roles::MemberRole,
+    pub role: roles::JoinedRole,
 }
 
 const COLUMNS: &str = "o.organization_id, o.kind, o.name, o.description, o.default_role_id, o.created_at, o.version, \
-     m.status AS member_status, m.joined_at, r.role_id, r.key AS role_key, r.name AS role_name, \
-     r.level AS role_level, r.permissions AS role_permissions";
+     m.status AS member_status, m.joined_at";
 
 /// The organization as this person meets it, in one indexed read.
 pub async fn find(
@@ -41,7 +41,7 @@ pub async fn find(
     user: Option<UserId>,
 ) -> Result<Option<OrganizationRow>, Error> {
     Statement::new(format!(
-        "SELECT {COLUMNS} FROM organizations o \
+        "SELECT {COLUMNS}, {JOINED} FROM organizations o \
          LEFT JOIN members m ON m.organization_id = o.organization_id AND m.user_id = $2 \
          LEFT JOIN roles r ON r.organization_id = m.organization_id AND r.role_id = m.role_id \
          WHERE o.organization_id = $1"
@@ -60,7 +60,7 @@ const MEMBERSHIPS: &str = " FROM user_organizations uo \
 
 /// The organizations that a person is an active member of, in the order of joining.
 pub async fn page_of_user(database: &Database, user: UserId, window: &Window) -> Result<Page<OrganizationRow>, Error> {
-    let mut statement = Statement::new(format!("SELECT {COLUMNS}{MEMBERSHIPS}")).bind(user.0);
+    let mut statement = Statement::new(format!("SELECT {COLUMNS}, {JOINED}{MEMBERSHIPS}")).bind(user.0);
     window.push_to(&mut statement, &["m.joined_at", "o.organization_id"], Direction::Ascending);
     Ok(window.page(statement.all(database).await?))
 }

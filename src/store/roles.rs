@@ -5,22 +5,44 @@ use uuid::Uuid;
 use super::{Database, Error, database::Transaction, statement::Statement};
 use crate::domain::{OrganizationId, organization::Kind};
 
-/// The role in a member's row.
+/// The role in the row of a member or an invitation; empty where the row has none.
 #[derive(Clone, Debug, Default, sqlx::FromRow)]
 #[expect(missing_docs, reason = "the columns of the table")]
-pub struct MemberRole {
+pub struct JoinedRole {
     pub role_id: Option<Uuid>,
     pub role_key: Option<String>,
     pub role_name: Option<String>,
+    pub role_description: Option<String>,
     pub role_level: Option<i64>,
     pub role_permissions: Option<i64>,
+    pub role_owner: Option<bool>,
+    pub role_built_in: Option<bool>,
+}
+
+/// The columns of a [`JoinedRole`], of a `roles r` in a statement.
+pub(super) const JOINED: &str = "r.role_id, r.key AS role_key, r.name AS role_name, r.description AS role_description, \
+     r.level AS role_level, r.permissions AS role_permissions, r.owner AS role_owner, r.built_in AS role_built_in";
+
+impl JoinedRole {
+    /// The role, where there is one.
+    pub fn row(&self) -> Option<RoleRow> {
+        Some(RoleRow {
+            role_id: self.role_id?,
+            key: self.role_key.clone()?,
+            name: self.role_name.clone()?,
+            description: self.role_description.clone(),
+            level: self.role_level?,
+            permissions: self.role_permissions?,
+            owner: self.role_owner?,
+            built_in: self.role_built_in?,
+        })
+    }
 }
 
 /// A role.
 #[derive(Clone, Debug, sqlx::FromRow)]
 #[expect(missing_docs, reason = "the columns of the table")]
 pub struct RoleRow {
-    pub organization_id: Uuid,
     pub role_id: Uuid,
     pub key: String,
     pub name: String,
@@ -31,7 +53,7 @@ pub struct RoleRow {
     pub built_in: bool,
 }
 
-const COLUMNS: &str = "organization_id, role_id, key, name, description, level, permissions, owner, built_in";
+const COLUMNS: &str = "role_id, key, name, description, level, permissions, owner, built_in";
 
 /// Every role of an organization, highest first; at most 55.
 pub async fn list(database: &Database, organization: OrganizationId) -> Result<Vec<RoleRow>, Error> {
@@ -57,7 +79,7 @@ pub(super) async fn insert_built_in(
     organization: OrganizationId,
     kind: Kind,
 ) -> Result<(), Error> {
-    let mut statement = Statement::new(format!("INSERT INTO roles ({COLUMNS}, version) VALUES "));
+    let mut statement = Statement::new(format!("INSERT INTO roles (organization_id, {COLUMNS}, version) VALUES "));
     let mut separator = "";
     for role in kind.rules().roles {
         statement.push(separator).push_list([

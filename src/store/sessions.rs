@@ -182,14 +182,14 @@ pub async fn is_living(database: &Database, session: SessionId, now: Timestamp) 
     Ok(count == 1)
 }
 
-/// Notes that a session was used.
-pub async fn touch(database: &Database, session: SessionId, now: Timestamp) -> Result<(), Error> {
-    Statement::new("UPDATE sessions SET last_seen_at = $2 WHERE session_id = $1 AND last_seen_at < $2")
-        .bind(session.0)
-        .bind(now)
-        .run(database)
-        .await
-        .map(|_| ())
+/// Notes when sessions were last used, all in one statement.
+pub async fn note_seen(database: &Database, seen: Vec<(SessionId, Timestamp)>) -> Result<(), Error> {
+    let mut statement = Statement::new("UPDATE sessions SET last_seen_at = CASE session_id");
+    for (session, at) in &seen {
+        statement.push(" WHEN ").push_value(session.0).push(" THEN ").push_value(*at);
+    }
+    statement.push(" ELSE last_seen_at END WHERE session_id IN ").push_list(seen.iter().map(|(session, _)| session.0));
+    statement.run(database).await.map(|_| ())
 }
 
 /// Ends a session of a person; false where it is not theirs or has ended.

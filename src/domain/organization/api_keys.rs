@@ -214,8 +214,13 @@ impl Organization {
         else {
             return Ok(Decided::default());
         };
-        let held = self.api_keys.get(api_key).map_or(Permissions::NONE, |key| key.permissions);
-        let added = permissions.map_or(Permissions::NONE, |new| new.without(held));
+        let before = self.api_keys.get(api_key);
+        let revives =
+            expires_at.is_some() && before.is_some_and(|key| key.status_at(command.now) == KeyStatus::Expired);
+        // More time for a key whose time is over is as good as enabling it: everything in it has to be held.
+        let held = before.filter(|_| !revives).map_or(Permissions::NONE, |key| key.permissions);
+        let after = permissions.or(before.map(|key| key.permissions)).unwrap_or_default();
+        let added = after.without(held);
         let (_, key) = self.key(command, OrganizationAction::UpdateApiKey, *api_key, added)?;
         key.must_live()?;
         if let Some(name) = name {

@@ -72,6 +72,11 @@ impl Invitation {
         self.state == InvitationState::Pending && now < self.expires_at
     }
 
+    /// Expired is an end state like the others, though no event says so.
+    fn must_not_have_expired(&self, now: Timestamp) -> Result<(), Refusal> {
+        if now < self.expires_at { Ok(()) } else { Err(Refusal::InvitationExpired) }
+    }
+
     /// What it is, the clock aside.
     #[must_use]
     pub const fn state(&self) -> InvitationState {
@@ -108,7 +113,10 @@ impl Organization {
                 let invitation = self.invitation(invitation_id)?;
                 command.expect_version(invitation.version)?;
                 match invitation.state {
-                    InvitationState::Pending => Ok(vec![Event::InvitationRevoked { invitation_id }].into()),
+                    InvitationState::Pending => {
+                        invitation.must_not_have_expired(command.now)?;
+                        Ok(vec![Event::InvitationRevoked { invitation_id }].into())
+                    }
                     InvitationState::Revoked => Ok(Decided::default()),
                     InvitationState::Accepted | InvitationState::Declined => Err(Refusal::InvitationClosed),
                 }
@@ -118,6 +126,7 @@ impl Organization {
                 let (_, found) = self.received(command.actor, *invitation, *generation, masked_email)?;
                 match found.state {
                     InvitationState::Pending => {
+                        found.must_not_have_expired(command.now)?;
                         Ok(vec![Event::InvitationDeclined { invitation_id: *invitation }].into())
                     }
                     InvitationState::Declined => Ok(Decided::default()),
@@ -217,6 +226,7 @@ impl Organization {
         if invitation.state != InvitationState::Pending {
             return Err(Refusal::InvitationClosed);
         }
+        invitation.must_not_have_expired(command.now)?;
         if (command.now - invitation.sent_at).num_seconds() < SECONDS_BETWEEN_SENDINGS {
             return Err(Refusal::LimitReached { limit: 1, what: "sendings of an invitation a minute" });
         }
@@ -265,9 +275,7 @@ impl Organization {
             InvitationState::Pending => {}
             _ => return Err(Refusal::InvitationClosed),
         }
-        if command.now >= invitation.expires_at {
-            return Err(Refusal::InvitationExpired);
-        }
+        invitation.must_not_have_expired(command.now)?;
         if member {
             return Err(Refusal::AlreadyAMember);
         }

@@ -74,7 +74,7 @@ impl Organization {
                 self.may(command.actor, &Ask::about(OrganizationAction::LeaveOrganization), command.now)?;
                 let user_id = command.actor.user().ok_or(Refusal::UserRequired)?;
                 let role_id = self.member(user_id)?.role;
-                self.end_access(command, user_id, created_keys, Event::MemberLeft { user_id, role_id })
+                self.end_access(command, user_id, created_keys, Some(Event::MemberLeft { user_id, role_id }))
             }
             Action::ChangeMemberRole { member: user_id, role } => {
                 let ask = Ask::about(OrganizationAction::ChangeMemberRole).member(user_id).role(role);
@@ -85,10 +85,9 @@ impl Organization {
             }
             Action::DeactivateMember { member: user_id, created_keys } => {
                 let ask = Ask::about(OrganizationAction::DeactivateMember).member(user_id);
-                if self.ask_about(command, &ask, user_id)?.status == MemberStatus::Inactive {
-                    return Ok(Decided::default());
-                }
-                self.end_access(command, user_id, created_keys, Event::MemberDeactivated { user_id })
+                let active = self.ask_about(command, &ask, user_id)?.status == MemberStatus::Active;
+                let event = active.then_some(Event::MemberDeactivated { user_id });
+                self.end_access(command, user_id, created_keys, event)
             }
             Action::ReactivateMember { member: user_id } => {
                 let ask = Ask::about(OrganizationAction::ReactivateMember).member(user_id);
@@ -98,7 +97,7 @@ impl Organization {
             Action::RemoveMember { member: user_id, created_keys } => {
                 let ask = Ask::about(OrganizationAction::RemoveMember).member(user_id);
                 let role_id = self.ask_about(command, &ask, user_id)?.role;
-                self.end_access(command, user_id, created_keys, Event::MemberRemoved { user_id, role_id })
+                self.end_access(command, user_id, created_keys, Some(Event::MemberRemoved { user_id, role_id }))
             }
             _ => Ok(Decided::default()),
         }
@@ -118,11 +117,11 @@ impl Organization {
         command: &Command,
         user: UserId,
         created_keys: CreatedKeys,
-        event: Event,
+        event: Option<Event>,
     ) -> Result<Decided, Refusal> {
-        let mut decided = Decided::from(vec![event]);
-        let mut keys: Vec<ApiKeyId> = self.living_keys.values().copied().collect();
-        keys.retain(|id| self.api_keys.get(id).is_some_and(|key| key.created_by == Actor::User(user)));
+        let mut decided = Decided::from(event);
+        let theirs = |id: &&ApiKeyId| self.api_keys.get(*id).is_some_and(|key| key.created_by == Actor::User(user));
+        let mut keys: Vec<ApiKeyId> = self.living_keys.values().filter(theirs).copied().collect();
         keys.sort_unstable();
         for api_key_id in &keys {
             let api_key_id = *api_key_id;

@@ -164,7 +164,7 @@ impl Permissions {
     /// From a column; bits that no permission has are dropped.
     #[must_use]
     pub fn from_bits(bits: i64) -> Self {
-        Self(u32::try_from(bits).unwrap_or_default() & Self::ALL.0)
+        Self(u32::try_from(bits & i64::from(Self::ALL.0)).unwrap_or_default())
     }
 }
 

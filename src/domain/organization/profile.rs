@@ -73,6 +73,8 @@ impl Organization {
         let Action::UpdateOrganization { name, description, default_role } = &command.action else {
             return Ok(Decided::default());
         };
+        // A form that sends every field names the role that is set already; that gives nothing to anybody.
+        let default_role = &default_role.filter(|role| self.default_role != Some(*role));
         let ask = Ask { role: *default_role, ..Ask::about(OrganizationAction::UpdateOrganization) };
         self.may(command.actor, &ask, command.now)?;
         command.expect_version(self.profile_version)?;

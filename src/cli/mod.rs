@@ -1,0 +1,131 @@
+//! The command line: one program that serves, and the tools of who runs it.
+
+mod serve;
+mod tools;
+
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+/// Organizations, members, invitations, roles and API keys behind a GraphQL API, kept in a tamper-evident ledger.
+///
+/// Without a command it serves.
+#[derive(Parser)]
+#[command(name = "orgledger", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the API and its pages (the default).
+    Serve(ServeArguments),
+    /// Bring the database to this version, and end.
+    Migrate(StoreArguments),
+    /// Print the GraphQL schema.
+    ExportSchema,
+    /// Make the rows that queries read anew from the ledger; servers may run.
+    Rebuild(StoreArguments),
+    /// Check that nobody rewrote the ledger. Ends with status 1 and names the place if somebody did.
+    Verify(StoreArguments),
+}
+
+/// Where the data is.
+#[derive(Args, Clone, Debug)]
+struct StoreArguments {
+    /// The folder of the embedded database and of letters, e.g. --data-dir /var/lib/orgledger
+    #[arg(long, env = "ORGLEDGER_DATA_DIR", default_value = "./data", value_name = "FOLDER")]
+    data_dir: PathBuf,
+    /// The database; SQLite in the data directory unless told otherwise,
+    /// e.g. --database-url postgres://orgledger:secret@localhost/orgledger
+    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    database_url: Option<String>,
+}
+
+/// How to serve.
+#[derive(Args, Clone, Debug)]
+struct ServeArguments {
+    #[command(flatten)]
+    store: StoreArguments,
+    /// Where to listen, e.g. --listen 0.0.0.0:8080
+    #[arg(long, env = "ORGLEDGER_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// How people reach the service, for the links in letters, e.g. --public-url https://org.example.com
+    /// [default: http:// and where it listens]
+    #[arg(long, env = "ORGLEDGER_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<String>,
+    /// How long an invitation is good, in hours, 1 to 720, e.g. --invitation-hours 72
+    #[arg(
+        long,
+        env = "ORGLEDGER_INVITATION_HOURS",
+        default_value_t = 168,
+        value_name = "HOURS",
+        value_parser = clap::value_parser!(i64).range(1..=720)
+    )]
+    invitation_hours: i64,
+    /// The mail server; without one, letters are kept in the data directory and their links are in the log,
+    /// e.g. --smtp-url smtps://user:secret@mail.example.com, or smtp://localhost:25?tls=opportunistic
+    #[arg(long, env = "SMTP_URL", value_name = "URL", hide_env_values = true)]
+    smtp_url: Option<String>,
+    /// Who letters come from, e.g. --mail-from 'Acme <org@example.com>'
+    #[arg(
+        long,
+        env = "ORGLEDGER_MAIL_FROM",
+        default_value = "orgledger <orgledger@localhost>",
+        value_name = "MAILBOX"
+    )]
+    mail_from: String,
+}
+
+/// Why the program ends early.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs the program; what it returns is its exit status.
+pub fn run() -> ExitCode {
+    let Arguments { command } = Arguments::parse_from(with_default_command(std::env::args_os().collect()));
+    crate::telemetry::start();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.into()),
+    };
+    let result = runtime.block_on(async {
+        match command {
+            Command::Serve(arguments) => serve::serve(arguments).await,
+            Command::Migrate(arguments) => tools::migrate(&arguments).await,
+            Command::ExportSchema => {
+                tools::export_schema();
+                Ok(())
+            }
+            Command::Rebuild(arguments) => tools::rebuild(&arguments).await,
+            Command::Verify(arguments) => tools::verify(&arguments).await,
+        }
+    });
+    // What still runs is idle: waiting for letters, wake-ups or clients.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+/// `orgledger --listen …` means `orgledger serve --listen …`.
+fn with_default_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let first = arguments.get(1).and_then(|argument| argument.to_str());
+    let own = matches!(first, Some("--help" | "-h" | "--version" | "-V"));
+    if first.is_none_or(|first| first.starts_with('-')) && !own {
+        arguments.insert(1.min(arguments.len()), "serve".into());
+    }
+    arguments
+}
+
+fn failed(error: &Failure) -> ExitCode {
+    let mut sentence = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        sentence = format!("{sentence}: {cause}");
+        source = cause.source();
+    }
+    eprintln!("orgledger: {sentence}");
+    ExitCode::FAILURE
+}

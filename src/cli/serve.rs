@@ -1,0 +1,101 @@
+//! Serving: everything put together, until a signal ends it.
+
+use std::{net::SocketAddr, time::Duration};
+
+use chrono::TimeDelta;
+use tokio::{net::TcpListener, task::JoinSet};
+
+use super::{Failure, ServeArguments, tools::connect};
+use crate::{
+    auth::usage::{FLUSH_EVERY, Usage},
+    clock::Clock,
+    commands::Commands,
+    entropy::Entropy,
+    http::{Api, pages::Letters, router},
+    mail::{Transport, courier::Courier},
+    store::{Store, feed::POLL},
+};
+
+/// How long requests may go on after a signal.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Serves until SIGTERM or Ctrl-C.
+pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
+    let ServeArguments { store: of_store, listen, public_url, invitation_hours, smtp_url, mail_from } = arguments;
+    let database = connect(&of_store).await?;
+    let store = Store::open(database, Clock::System, Entropy::from_machine()).await?;
+    let listener = TcpListener::bind(listen).await.map_err(|error| format!("{listen}: {error}"))?;
+    let address = listener.local_addr()?;
+    let public_url = public_url.unwrap_or_else(|| format!("http://{address}"));
+    let public_url = public_url.trim_end_matches('/').to_owned();
+
+    let (transport, letters) = match &smtp_url {
+        Some(url) => (Transport::smtp(url)?, Letters::Sent),
+        None => (Transport::files(of_store.data_dir.join("mail")), Letters::KeptLocally),
+    };
+    let from = mail_from.parse().map_err(|error| format!("--mail-from: {error}"))?;
+    let usage = Usage::default();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(Courier { store: store.clone(), transport, from, public_url: public_url.clone() }.run());
+    tasks.spawn(flush(store.clone(), usage.clone()));
+    tasks.spawn(poll(store.clone()));
+
+    let commands = Commands { store: store.clone(), invitation_lifetime: TimeDelta::hours(invitation_hours) };
+    let service = router(Api::new(commands, usage.clone(), public_url.clone(), letters));
+    println!("orgledger listens on http://{address}");
+    println!("Open {public_url} to sign in; the API is at {public_url}/graphql");
+    let service = service.into_make_service_with_connect_info::<SocketAddr>();
+    let (stopping, stopped) = tokio::sync::oneshot::channel();
+    let signalled = async {
+        signal().await;
+        // The receiver waits below for as long as the server runs.
+        let _ = stopping.send(());
+    };
+    let server = axum::serve(listener, service).with_graceful_shutdown(signalled);
+    tokio::select! {
+        result = async { server.await } => result?,
+        // A client that keeps its connection busy does not keep the service.
+        () = async { let _ = stopped.await; tokio::time::sleep(GRACE).await } => {}
+    }
+    tasks.shutdown().await;
+    if let Err(error) = usage.flush(&store).await {
+        tracing::warn!(?error, "the last uses of credentials were not written");
+    }
+    store.database.close().await;
+    println!("orgledger has stopped.");
+    Ok(())
+}
+
+async fn flush(store: Store, usage: Usage) {
+    loop {
+        tokio::time::sleep(FLUSH_EVERY).await;
+        if let Err(error) = usage.flush(&store).await {
+            tracing::warn!(?error, "uses of credentials were not written");
+        }
+    }
+}
+
+async fn poll(store: Store) {
+    loop {
+        tokio::time::sleep(POLL).await;
+        if let Err(error) = store.feed.poll(&store.database).await {
+            tracing::warn!(?error, "the heads of followed organizations were not read");
+        }
+    }
+}
+
+/// Waits for SIGTERM or Ctrl-C.
+async fn signal() {
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated => {}
+    }
+}

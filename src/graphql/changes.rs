@@ -1,0 +1,151 @@
+//! What an event changed, as a reader meets it: fields before and after, and data with the API's own ids.
+
+use async_graphql::SimpleObject;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::{
+    domain::{
+        ApiKeyId, GlobalId, InvitationId, OrganizationId, RoleId, UserId,
+        organization::{Event, Permissions, api_keys::RateLimit, event},
+    },
+    store::{aggregate::Recorded, roles::RoleRow},
+};
+
+/// A field before and after; none where there was or is no value.
+#[derive(Clone, Debug, PartialEq, Eq, SimpleObject)]
+pub struct Change {
+    /// The field.
+    field: &'static str,
+    /// Before.
+    from: Option<String>,
+    /// After.
+    to: Option<String>,
+}
+
+fn change(field: &'static str, from: Option<String>, to: Option<String>) -> Change {
+    Change { field, from, to }
+}
+
+fn text(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+fn listed(permissions: Permissions) -> Option<String> {
+    Some(permissions.iter().map(|permission| permission.name()).collect::<Vec<_>>().join(" "))
+}
+
+fn limited(limit: Option<RateLimit>) -> Option<String> {
+    limit.map(|limit| format!("{} a minute, {} at once", limit.units_per_minute, limit.burst))
+}
+
+/// What an event changed. Roles are named by their keys.
+pub fn of(event: &Event, roles: &[RoleRow]) -> Vec<Change> {
+    let role = |id: &RoleId| {
+        let known = roles.iter().find(|row| row.role_id == id.0);
+        Some(known.map_or_else(|| id.to_string(), |row| row.key.clone()))
+    };
+    match event {
+        Event::OrganizationCreated { kind, name, description } => vec![
+            change("kind", None, text(kind.rules().name)),
+            change("name", None, text(name)),
+            change("description", None, description.clone()),
+        ],
+        Event::OrganizationRenamed { from, to } => vec![change("name", text(from), text(to))],
+        Event::OrganizationDescriptionChanged { from, to } => {
+            vec![change("description", from.clone(), to.clone())]
+        }
+        Event::OrganizationDefaultRoleChanged { from, to } => {
+            vec![change("defaultInvitationRole", role(from), role(to))]
+        }
+        Event::OrganizationDeleted {} | Event::InvitationResent { .. } | Event::ApiKeyRotated { .. } => Vec::new(),
+        Event::MemberJoined { role_id, .. } => {
+            vec![change("role", None, role(role_id)), change("status", None, text("ACTIVE"))]
+        }
+        Event::MemberRoleChanged { from, to, .. } => vec![change("role", role(from), role(to))],
+        Event::MemberDeactivated { .. } => vec![change("status", text("ACTIVE"), text("INACTIVE"))],
+        Event::MemberReactivated { .. } => vec![change("status", text("INACTIVE"), text("ACTIVE"))],
+        Event::MemberRemoved { role_id, .. } | Event::MemberLeft { role_id, .. } => {
+            vec![change("role", role(role_id), None), change("status", None, text("FORMER"))]
+        }
+        Event::InvitationSent { role_id, .. } => {
+            vec![change("role", None, role(role_id)), change("state", None, text("PENDING"))]
+        }
+        Event::InvitationAccepted { .. } => vec![change("state", text("PENDING"), text("ACCEPTED"))],
+        Event::InvitationDeclined { .. } => vec![change("state", text("PENDING"), text("DECLINED"))],
+        Event::InvitationRevoked { .. } => vec![change("state", text("PENDING"), text("REVOKED"))],
+        Event::ApiKeyCreated { .. } | Event::ApiKeyUpdated { .. } => of_api_key(event),
+        Event::ApiKeyDisabled { .. } => vec![change("status", text("ACTIVE"), text("DISABLED"))],
+        Event::ApiKeyEnabled { .. } => vec![change("status", text("DISABLED"), text("ACTIVE"))],
+        Event::ApiKeyRevoked { .. } => vec![change("status", None, text("REVOKED"))],
+    }
+}
+
+fn of_api_key(event: &Event) -> Vec<Change> {
+    let time = |at: &Option<chrono::DateTime<chrono::Utc>>| at.map(|at| at.to_rfc3339());
+    match event {
+        Event::ApiKeyCreated { name, description, key_type, permissions, rate_limit, expires_at, .. } => vec![
+            change("name", None, text(name)),
+            change("description", None, description.clone()),
+            change("type", None, text(key_type.name())),
+            change("permissions", None, listed(*permissions)),
+            change("rateLimit", None, limited(*rate_limit)),
+            change("expiresAt", None, time(expires_at)),
+        ],
+        Event::ApiKeyUpdated { name, description, permissions, rate_limit, expires_at, .. } => {
+            let mut changes = Vec::new();
+            if let Some(event::Change { from, to }) = name {
+                changes.push(change("name", text(from), text(to)));
+            }
+            if let Some(event::Change { from, to }) = description {
+                changes.push(change("description", from.clone(), to.clone()));
+            }
+            if let Some(event::Change { from, to }) = permissions {
+                changes.push(change("permissions", listed(*from), listed(*to)));
+            }
+            if let Some(event::Change { from, to }) = rate_limit {
+                changes.push(change("rateLimit", limited(*from), limited(*to)));
+            }
+            if let Some(event::Change { from, to }) = expires_at {
+                changes.push(change("expiresAt", time(from), time(to)));
+            }
+            changes
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The fields of an event with the API's own ids, and without what proves a secret.
+pub fn data(organization: OrganizationId, recorded: &Recorded) -> Value {
+    let roles_change =
+        matches!(recorded.event, Event::MemberRoleChanged { .. } | Event::OrganizationDefaultRoleChanged { .. });
+    let Value::Object(fields) = &recorded.payload else { return Value::Null };
+    let mut data = Map::new();
+    for (name, value) in fields {
+        let id = value.as_str().and_then(|text| Uuid::parse_str(text).ok());
+        let shown = match (name.as_str(), id) {
+            ("userId", Some(id)) => GlobalId::User(UserId(id)).to_string().into(),
+            ("roleId", Some(id)) => GlobalId::Role(organization, RoleId(id)).to_string().into(),
+            ("from" | "to", Some(id)) if roles_change => GlobalId::Role(organization, RoleId(id)).to_string().into(),
+            ("invitationId", Some(id)) => GlobalId::Invitation(organization, InvitationId(id)).to_string().into(),
+            ("apiKeyId", Some(id)) => GlobalId::ApiKey(organization, ApiKeyId(id)).to_string().into(),
+            ("invitedBy" | "createdBy", _) => actor(organization, value),
+            ("secret", _) => value.get("publicId").map_or(Value::Null, |id| serde_json::json!({ "publicId": id })),
+            _ => value.clone(),
+        };
+        data.insert(name.clone(), shown);
+    }
+    Value::Object(data)
+}
+
+fn actor(organization: OrganizationId, value: &Value) -> Value {
+    let id = value.get("id").and_then(Value::as_str).and_then(|text| Uuid::parse_str(text).ok());
+    let kind = value.get("kind").and_then(Value::as_str).unwrap_or_default();
+    match (kind, id) {
+        ("USER", Some(id)) => serde_json::json!({ "kind": kind, "id": GlobalId::User(UserId(id)).to_string() }),
+        ("API_KEY", Some(id)) => {
+            serde_json::json!({ "kind": kind, "id": GlobalId::ApiKey(organization, ApiKeyId(id)).to_string() })
+        }
+        _ => value.clone(),
+    }
+}

@@ -1,0 +1,175 @@
+//! What resolvers stand on: the services, who is calling, and what the caller may see of an organization.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use async_graphql::{Context, Error, Result};
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+use super::errors::{self, top};
+use crate::{
+    auth::Principal,
+    commands::{Caller, Commands},
+    domain::{
+        Actor, OrganizationId, Refusal,
+        organization::{Ask, Kind, Permission, Permissions},
+    },
+    store::{
+        self, Store,
+        append::Origin,
+        ledger::Freshness,
+        profile::{self, OrganizationRow},
+        roles::{self, RoleRow},
+    },
+};
+
+/// What every request shares.
+pub struct Services {
+    /// Commands, and the store behind them.
+    pub commands: Commands,
+}
+
+/// One request or operation.
+#[derive(Clone, Debug)]
+pub struct RequestContext {
+    /// Who is calling.
+    pub principal: Principal,
+    /// From where.
+    pub origin: Origin,
+    /// The `Idempotency-Key` header.
+    pub idempotency_key: Option<String>,
+}
+
+/// The services of the schema.
+pub fn services<'a>(ctx: &Context<'a>) -> Result<&'a Services> {
+    ctx.data::<Services>()
+}
+
+/// The store.
+pub fn store<'a>(ctx: &Context<'a>) -> Result<&'a Store> {
+    Ok(&services(ctx)?.commands.store)
+}
+
+/// This request.
+pub fn request<'a>(ctx: &Context<'a>) -> Result<&'a RequestContext> {
+    ctx.data::<RequestContext>()
+}
+
+/// Who gives a command; nobody who is anonymous.
+pub fn caller(ctx: &Context<'_>) -> Result<Caller> {
+    let request = request(ctx)?;
+    let actor = request.principal.actor().ok_or_else(errors::unauthenticated)?;
+    Ok(Caller { actor, origin: request.origin.clone() })
+}
+
+/// An organization as this caller meets it.
+pub struct Access {
+    /// Its id.
+    pub organization: OrganizationId,
+    /// Its row.
+    pub row: OrganizationRow,
+    /// Its kind.
+    pub kind: Kind,
+    /// Who is calling.
+    pub principal: Principal,
+    /// Who is calling, as an actor.
+    pub actor: Actor,
+    /// What they may do.
+    pub permissions: Permissions,
+    /// Their role; a key has none.
+    pub role: Option<RoleRow>,
+    compared: AtomicBool,
+    roles: OnceCell<Vec<RoleRow>>,
+    member_counts: OnceCell<HashMap<Uuid, i64>>,
+}
+
+impl Access {
+    /// The organization, if this principal has access to it: an active member, or one of its keys.
+    pub async fn load(
+        store: &Store,
+        principal: Principal,
+        organization: OrganizationId,
+    ) -> Result<Option<Arc<Self>>, store::Error> {
+        let user = match principal {
+            Principal::Anonymous => return Ok(None),
+            Principal::ApiKey { organization: own, .. } if own != organization => return Ok(None),
+            Principal::ApiKey { .. } => None,
+            Principal::User { user, .. } => Some(user),
+        };
+        let row = profile::find(&store.database, organization, user).await?;
+        Ok(row.and_then(|row| Self::of(principal, row)).map(Arc::new))
+    }
+
+    /// The access that a row gives; `None` where it gives none.
+    pub fn of(principal: Principal, row: OrganizationRow) -> Option<Self> {
+        let role = row.role.row();
+        let permissions = match principal {
+            Principal::ApiKey { permissions, .. } => permissions,
+            _ if row.member_status.as_deref() != Some("ACTIVE") => return None,
+            _ => role.as_ref().map_or(Permissions::NONE, |role| Permissions::from_bits(role.permissions)),
+        };
+        Some(Self {
+            organization: OrganizationId(row.organization_id),
+            kind: Kind::from_name(&row.kind)?,
+            actor: principal.actor()?,
+            principal,
+            permissions,
+            role,
+            row,
+            compared: AtomicBool::new(false),
+            roles: OnceCell::new(),
+            member_counts: OnceCell::new(),
+        })
+    }
+
+    /// Refuses a guarded field to who lacks the permission.
+    pub fn require(&self, permission: Permission) -> Result<()> {
+        if self.permissions.has(permission) {
+            return Ok(());
+        }
+        Err(top("PERMISSION_REQUIRED", Refusal::PermissionRequired(permission).to_string()))
+    }
+
+    /// Whether the caller may do something. The state is compared with the head once a request.
+    pub async fn may(&self, ctx: &Context<'_>, ask: &Ask) -> Result<Result<(), Refusal>> {
+        let freshness = if self.compared.load(Ordering::Relaxed) { Freshness::Cached } else { Freshness::Compared };
+        let answer = services(ctx)?.commands.may(self.actor, self.organization, ask, freshness).await;
+        self.compared.store(true, Ordering::Relaxed);
+        answer.map_err(|error| errors::internal(ctx, &error))
+    }
+
+    /// Every role, read once a request.
+    pub async fn roles(&self, ctx: &Context<'_>) -> Result<&[RoleRow]> {
+        let database = &store(ctx)?.database;
+        let load = || roles::list(database, self.organization);
+        let roles = self.roles.get_or_try_init(load).await.map_err(|error| errors::internal(ctx, &error))?;
+        Ok(roles)
+    }
+
+    /// How many members hold a role; all are counted in one statement, once a request.
+    pub async fn members_with(&self, ctx: &Context<'_>, role: Uuid) -> Result<i64> {
+        let database = &store(ctx)?.database;
+        let load =
+            async || roles::member_counts(database, self.organization).await.map(|counts| counts.into_iter().collect());
+        let counts: &HashMap<Uuid, i64> =
+            self.member_counts.get_or_try_init(load).await.map_err(|error| errors::internal(ctx, &error))?;
+        Ok(counts.get(&role).copied().unwrap_or_default())
+    }
+}
+
+/// The organization, if the caller has access to it.
+pub async fn access(ctx: &Context<'_>, organization: OrganizationId) -> Result<Option<Arc<Access>>> {
+    let principal = request(ctx)?.principal;
+    Access::load(store(ctx)?, principal, organization).await.map_err(|error| errors::internal(ctx, &error))
+}
+
+/// The organization after a command on it: the caller has access, or has just lost it.
+pub async fn access_after(ctx: &Context<'_>, organization: OrganizationId) -> Result<Arc<Access>> {
+    access(ctx, organization).await?.ok_or_else(|| Error::from(errors::not_found()))
+}

@@ -1,0 +1,582 @@
+//! Members: lists, profiles, and what changes them.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
+use chrono::{DateTime, Utc};
+
+use super::{
+    api_keys::ApiKey,
+    context::{Access, access, access_after, caller, services, store},
+    decisions::MemberDecisions,
+    errors::{self, Stop, UserError, answer, bad_input, payloads},
+    fields::{Fields, GivenTerms, moment},
+    history::AuditEntry,
+    paging::{self, Connection, Edge, Paging, ledger_cursor},
+    people::{Actor, User, happened, user_id},
+    roles::{Permission, Role},
+};
+use crate::{
+    domain::{
+        self, GlobalId, OrganizationId, RoleId, UserId,
+        organization::{self, Action, Permissions, members::MemberStatus as Status},
+    },
+    store::{
+        history, members,
+        members::{Filter, MemberRow, OrderField},
+        names::{Names, Wanted},
+        page::Direction,
+        profile,
+    },
+};
+
+/// What a membership is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "Status")]
+pub enum MemberStatus {
+    /// With access.
+    Active,
+    /// Kept, without access.
+    Inactive,
+    /// Left or removed; listed only when asked for.
+    Former,
+}
+
+/// What a list of members is ordered by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Enum)]
+#[graphql(remote = "OrderField")]
+pub enum MemberOrderField {
+    /// The name; who has none is ordered by email.
+    #[default]
+    Name,
+    /// The email.
+    Email,
+    /// The beginning of the membership.
+    JoinedAt,
+    /// The last sign-in; who never signed in comes first.
+    LastLoginAt,
+}
+
+/// Which way a list runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Enum)]
+pub enum OrderDirection {
+    /// Smallest, first or earliest at the top.
+    #[default]
+    Asc,
+    /// Largest, last or latest at the top.
+    Desc,
+}
+
+/// The order of a list of members.
+#[derive(Clone, Copy, Debug, Default, InputObject)]
+pub struct MemberOrder {
+    /// What it goes by.
+    field: MemberOrderField,
+    /// Which way it runs.
+    #[graphql(default)]
+    direction: OrderDirection,
+}
+
+/// Which members are listed.
+#[derive(Clone, Debug, Default, InputObject)]
+pub struct MemberFilter {
+    /// With one of these roles.
+    role_ids: Option<Vec<ID>>,
+    /// In one of these states; active and inactive, unless told otherwise.
+    statuses: Option<Vec<MemberStatus>>,
+    /// Who joined then or later.
+    joined_from: Option<DateTime<Utc>>,
+    /// Who joined before then.
+    joined_to: Option<DateTime<Utc>>,
+}
+
+/// What a list of members was asked for.
+pub struct MembersQuestion {
+    /// Which page.
+    pub paging: Paging,
+    /// A part of the name or email.
+    pub search: Option<String>,
+    /// Which members.
+    pub filter: MemberFilter,
+    /// In which order.
+    pub order: MemberOrder,
+    /// At which moment; now, if none.
+    pub as_of: Option<DateTime<Utc>>,
+}
+
+/// The longest search text, in characters.
+const SEARCH_LIMIT: usize = 200;
+/// How many values a filter takes.
+const FILTER_LIMIT: usize = 100;
+
+/// A search text within its bounds; nothing but white space finds everything.
+pub fn search_text(search: Option<String>) -> Result<Option<String>> {
+    match search {
+        Some(text) if text.chars().count() > SEARCH_LIMIT || text.contains('\0') => {
+            Err(bad_input("search has at most 200 characters, and no NUL among them."))
+        }
+        text => Ok(text.filter(|text| !text.trim().is_empty())),
+    }
+}
+
+/// A filter's list within its bound.
+pub fn filter_list<T>(list: Option<Vec<T>>) -> Result<Vec<T>> {
+    let list = list.unwrap_or_default();
+    if list.len() > FILTER_LIMIT {
+        return Err(bad_input("A filter takes at most 100 values."));
+    }
+    Ok(list)
+}
+
+/// Whether a field is selected on the nodes of a connection.
+pub fn selects_on_nodes(ctx: &Context<'_>, field: &str) -> bool {
+    let look = ctx.look_ahead();
+    look.field("edges").field("node").field(field).exists() || look.field("nodes").field(field).exists()
+}
+
+/// Lists members. Organizations without member management have an empty page.
+pub async fn list(ctx: &Context<'_>, access: &Arc<Access>, question: MembersQuestion) -> Result<MemberConnection> {
+    access.require(organization::Permission::MembersRead)?;
+    if access.kind.rules().members == organization::kinds::MemberManagement::Never {
+        return Ok(Connection::empty());
+    }
+    let database = &store(ctx)?.database;
+    let MembersQuestion { paging, search, filter, order, as_of } = question;
+    let as_of = match as_of {
+        None => None,
+        Some(at) => Some(
+            profile::sequence_at(database, access.organization, moment(at))
+                .await
+                .map_err(|error| errors::internal(ctx, &error))?,
+        ),
+    };
+    let mut rows = Filter { as_of, search: search_text(search)?, ..Filter::present(access.organization) };
+    let role_ids = filter_list(filter.role_ids)?;
+    // An id of elsewhere matches nobody here, like an unknown one.
+    rows.roles = role_ids.iter().map(|id| role_of(access.organization, id)).collect();
+    if let Some(statuses) = filter.statuses {
+        rows.statuses = filter_list(Some(statuses))?.into_iter().map(Status::from).collect();
+    }
+    rows.joined_from = filter.joined_from.map(moment);
+    rows.joined_to = filter.joined_to.map(moment);
+    let direction = match order.direction {
+        OrderDirection::Asc => Direction::Ascending,
+        OrderDirection::Desc => Direction::Descending,
+    };
+    let field = OrderField::from(order.field);
+    let name = format!("members.{field:?}.{direction:?}");
+    let page = rows.page(database, (field, direction), &paging.window(&name)?).await;
+    let page = page.map_err(|error| errors::internal(ctx, &error))?;
+    let total = if ctx.look_ahead().field("totalCount").exists() {
+        Some(rows.count(database).await.map_err(|error| errors::internal(ctx, &error))?)
+    } else {
+        None
+    };
+    let names =
+        if selects_on_nodes(ctx, "invitedBy") { inviters(ctx, access, &page.rows).await? } else { Names::default() };
+    let names = Arc::new(names);
+    Ok(Connection::new(page, total, |row| Edge {
+        cursor: paging::encode(&name, &row.position(field)),
+        node: Member { access: Arc::clone(access), row, names: Arc::clone(&names), as_of },
+    }))
+}
+
+fn role_of(organization: OrganizationId, id: &ID) -> RoleId {
+    match id.parse() {
+        Ok(GlobalId::Role(of, role)) if of == organization => role,
+        _ => RoleId(uuid::Uuid::nil()),
+    }
+}
+
+async fn inviters(ctx: &Context<'_>, access: &Access, rows: &[MemberRow]) -> Result<Names> {
+    let mut wanted = Wanted::default();
+    for row in rows {
+        if let (Some(kind), Some(id)) = (&row.invited_by_kind, row.invited_by_id)
+            && let Some(actor) = domain::Actor::from_parts(kind, id)
+        {
+            wanted.actor(actor);
+        }
+    }
+    wanted.load(&store(ctx)?.database, access.organization).await.map_err(|error| errors::internal(ctx, &error))
+}
+
+/// A page of members.
+pub type MemberConnection = Connection<Edge<Member>>;
+
+/// A person in an organization; the same over all periods of membership.
+pub struct Member {
+    /// The organization, as the caller meets it.
+    pub access: Arc<Access>,
+    /// The row.
+    pub row: MemberRow,
+    names: Arc<Names>,
+    as_of: Option<u64>,
+}
+
+impl Member {
+    /// The member with this id, in whatever state.
+    pub async fn find(ctx: &Context<'_>, access: &Arc<Access>, user: UserId) -> Result<Option<Self>> {
+        let found = Filter::present(access.organization).find(&store(ctx)?.database, user).await;
+        let Some(row) = found.map_err(|error| errors::internal(ctx, &error))? else { return Ok(None) };
+        let names = inviters(ctx, access, std::slice::from_ref(&row)).await?;
+        Ok(Some(Self { access: Arc::clone(access), row, names: Arc::new(names), as_of: None }))
+    }
+
+    fn user_id(&self) -> UserId {
+        UserId(self.row.user_id)
+    }
+
+    fn is_viewer(&self) -> bool {
+        self.access.actor == domain::Actor::User(self.user_id())
+    }
+}
+
+/// A person in an organization.
+#[Object]
+impl Member {
+    /// Their id in the organization; it stays the same when they leave and come back. As of a moment of the past it
+    /// carries the sequence, so that a cache does not take the past for the present.
+    async fn id(&self) -> ID {
+        let (organization, user) = (self.access.organization, self.user_id());
+        let id = match self.as_of {
+            None => GlobalId::Member(organization, user),
+            Some(sequence) => GlobalId::MemberAsOf(organization, user, sequence),
+        };
+        id.to_string().into()
+    }
+
+    /// What the membership is.
+    async fn status(&self) -> MemberStatus {
+        match self.row.status.as_str() {
+            "ACTIVE" => MemberStatus::Active,
+            "INACTIVE" => MemberStatus::Inactive,
+            _ => MemberStatus::Former,
+        }
+    }
+
+    /// When the present membership began.
+    async fn joined_at(&self) -> DateTime<Utc> {
+        self.row.joined_at
+    }
+
+    /// When the person last signed in; none, if they never did.
+    async fn last_login_at(&self) -> Option<DateTime<Utc>> {
+        happened(self.row.last_login_at)
+    }
+
+    /// The sequence of the last event about them; what `expectedVersion` is compared with.
+    async fn version(&self) -> i64 {
+        self.row.version
+    }
+
+    /// The person.
+    async fn user(&self) -> User {
+        User {
+            id: user_id(self.row.user_id),
+            name: self.row.name.clone(),
+            email: self.row.email.clone(),
+            avatar_url: self.row.avatar_url.clone(),
+            last_login_at: happened(self.row.last_login_at),
+        }
+    }
+
+    /// The role they hold, or held at last.
+    async fn role(&self) -> Option<Role> {
+        self.row.role.row().map(|row| Role { access: Arc::clone(&self.access), row })
+    }
+
+    /// What they may do now: their role's permissions, while they are active.
+    async fn permissions(&self) -> Vec<Permission> {
+        let bits = self.row.role.role_permissions.filter(|_| self.row.status == "ACTIVE");
+        errors::permissions(bits.map_or(Permissions::NONE, Permissions::from_bits))
+    }
+
+    /// Who invited them; nobody, if they made the organization.
+    async fn invited_by(&self) -> Option<Actor> {
+        let kind = self.row.invited_by_kind.as_deref();
+        Actor::of_row(self.access.organization, kind, self.row.invited_by_id, &self.names)
+    }
+
+    /// The latest 100 periods of their membership, newest first.
+    async fn history(&self, ctx: &Context<'_>) -> Option<Result<Vec<MembershipPeriod>>> {
+        Some(self.periods(ctx).await)
+    }
+
+    /// What they did in the organization, newest first. Needs AUDIT_READ; one's own is there for everybody.
+    async fn activity(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How many; 50 unless told otherwise, 100 at most.")] first: Option<i32>,
+        #[graphql(desc = "Behind this place.")] after: Option<String>,
+    ) -> Option<Result<Connection<Edge<AuditEntry>>>> {
+        Some(
+            async {
+                if !self.is_viewer() {
+                    self.access.require(organization::Permission::AuditRead)?;
+                }
+                let filter = history::Filter { actors: vec![self.row.user_id], ..history::Filter::default() };
+                super::history::audit_page(ctx, &self.access, &filter, &Paging::forwards(first, after)).await
+            }
+            .await,
+        )
+    }
+
+    /// What the caller may do to them, by the rules that would decide the commands.
+    async fn viewer_can(&self) -> MemberDecisions {
+        MemberDecisions { access: Arc::clone(&self.access), member: self.user_id() }
+    }
+}
+
+impl Member {
+    async fn periods(&self, ctx: &Context<'_>) -> Result<Vec<MembershipPeriod>> {
+        let database = &store(ctx)?.database;
+        let rows = members::periods(database, self.access.organization, self.user_id()).await;
+        let rows = rows.map_err(|error| errors::internal(ctx, &error))?;
+        let period = |row: members::PeriodRow| MembershipPeriod {
+            role: row.role.row().map(|row| Role { access: Arc::clone(&self.access), row }),
+            status: match row.status.as_str() {
+                "ACTIVE" => MemberStatus::Active,
+                "INACTIVE" => MemberStatus::Inactive,
+                _ => MemberStatus::Former,
+            },
+            from: row.from_at,
+            until: row.until_at,
+        };
+        Ok(rows.into_iter().map(period).collect())
+    }
+}
+
+/// A time in which a member's role and status stayed the same.
+#[derive(SimpleObject)]
+pub struct MembershipPeriod {
+    /// The role.
+    role: Option<Role>,
+    /// What the membership was.
+    status: MemberStatus,
+    /// From then.
+    from: DateTime<Utc>,
+    /// Until then; none, if it goes on.
+    until: Option<DateTime<Utc>>,
+}
+
+/// What happens to the API keys that a person created when their membership ends or rests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Enum)]
+#[graphql(remote = "organization::CreatedKeys")]
+pub enum CreatedKeys {
+    /// They live on: a key belongs to the organization.
+    #[default]
+    Keep,
+    /// They are switched off.
+    Disable,
+    /// They end for good.
+    Revoke,
+}
+
+/// A change of a member's role.
+#[derive(Debug, InputObject)]
+pub struct ChangeMemberRoleInput {
+    /// The organization.
+    organization_id: ID,
+    /// The member.
+    member_id: ID,
+    /// The role to give.
+    role_id: ID,
+    /// Why; shown in the audit log.
+    reason: Option<String>,
+    /// Refuse if the member is at another version.
+    expected_version: Option<i32>,
+    /// Do it once, however often it is sent, for 24 hours.
+    idempotency_key: Option<String>,
+}
+
+/// A member to deactivate.
+#[derive(Debug, InputObject)]
+pub struct DeactivateMemberInput {
+    /// The organization.
+    organization_id: ID,
+    /// The member.
+    member_id: ID,
+    /// Why; shown in the audit log.
+    reason: Option<String>,
+    /// What happens to the keys they created; they are kept, unless told otherwise.
+    created_keys: Option<CreatedKeys>,
+    /// Refuse if the member is at another version.
+    expected_version: Option<i32>,
+}
+
+/// A member to reactivate.
+#[derive(Debug, InputObject)]
+pub struct ReactivateMemberInput {
+    /// The organization.
+    organization_id: ID,
+    /// The member.
+    member_id: ID,
+    /// Refuse if the member is at another version.
+    expected_version: Option<i32>,
+}
+
+/// A member to remove.
+#[derive(Debug, InputObject)]
+pub struct RemoveMemberInput {
+    /// The organization.
+    organization_id: ID,
+    /// The member.
+    member_id: ID,
+    /// Why; shown in the audit log.
+    reason: Option<String>,
+    /// What happens to the keys they created; they are kept, unless told otherwise.
+    created_keys: Option<CreatedKeys>,
+    /// Refuse if the member is at another version.
+    expected_version: Option<i32>,
+}
+
+/// A changed member.
+#[derive(Default, SimpleObject)]
+pub struct MemberPayload {
+    /// The member, as they are now.
+    member: Option<Member>,
+    /// The place in the ledger to wait for.
+    cursor: Option<String>,
+    /// Why nothing was written.
+    user_errors: Vec<UserError>,
+}
+
+/// A removed member.
+#[derive(Default, SimpleObject)]
+pub struct RemoveMemberPayload {
+    /// The member who was removed.
+    removed_member_id: Option<ID>,
+    /// The keys they had created, as they are now.
+    api_keys_created: Vec<ApiKey>,
+    /// The place in the ledger to wait for.
+    cursor: Option<String>,
+    /// Why nothing was written.
+    user_errors: Vec<UserError>,
+}
+
+payloads!(MemberPayload, RemoveMemberPayload);
+
+/// Mutations of members.
+#[derive(Default)]
+pub struct MemberMutations;
+
+/// Mutations of members.
+#[Object]
+impl MemberMutations {
+    /// Gives a member another role, with effect at once.
+    async fn change_member_role(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Who gets which role.")] input: ChangeMemberRoleInput,
+    ) -> Result<MemberPayload> {
+        answer(ctx, async {
+            let mut fields = Fields::default();
+            let organization = fields.organization("organizationId", &input.organization_id);
+            let member = fields.member("memberId", organization, &input.member_id);
+            let role = fields.role("roleId", organization, &input.role_id);
+            let given = GivenTerms {
+                reason: input.reason.as_deref(),
+                expected_version: input.expected_version,
+                idempotency_key: input.idempotency_key.as_deref(),
+            };
+            let terms = fields.terms(ctx, &input, given)?;
+            let (Some(organization), Some(member), Some(role)) = (organization, member, role) else {
+                return Err(fields.stop());
+            };
+            fields.check()?;
+            change(ctx, organization, member, Action::ChangeMemberRole { member, role }, terms).await
+        })
+        .await
+    }
+
+    /// Takes a member's access and keeps the membership.
+    async fn deactivate_member(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Whose access is taken.")] input: DeactivateMemberInput,
+    ) -> Result<MemberPayload> {
+        answer(ctx, async {
+            let mut fields = Fields::default();
+            let organization = fields.organization("organizationId", &input.organization_id);
+            let member = fields.member("memberId", organization, &input.member_id);
+            let given = GivenTerms {
+                reason: input.reason.as_deref(),
+                expected_version: input.expected_version,
+                ..GivenTerms::default()
+            };
+            let terms = fields.terms(ctx, &input, given)?;
+            let (Some(organization), Some(member)) = (organization, member) else { return Err(fields.stop()) };
+            fields.check()?;
+            let created_keys = input.created_keys.unwrap_or_default().into();
+            change(ctx, organization, member, Action::DeactivateMember { member, created_keys }, terms).await
+        })
+        .await
+    }
+
+    /// Gives a deactivated member their access back.
+    async fn reactivate_member(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Who gets access back.")] input: ReactivateMemberInput,
+    ) -> Result<MemberPayload> {
+        answer(ctx, async {
+            let mut fields = Fields::default();
+            let organization = fields.organization("organizationId", &input.organization_id);
+            let member = fields.member("memberId", organization, &input.member_id);
+            let given = GivenTerms { expected_version: input.expected_version, ..GivenTerms::default() };
+            let terms = fields.terms(ctx, &input, given)?;
+            let (Some(organization), Some(member)) = (organization, member) else { return Err(fields.stop()) };
+            fields.check()?;
+            change(ctx, organization, member, Action::ReactivateMember { member }, terms).await
+        })
+        .await
+    }
+
+    /// Removes a member, who loses access at once.
+    async fn remove_member(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Who is removed.")] input: RemoveMemberInput,
+    ) -> Result<RemoveMemberPayload> {
+        answer(ctx, async {
+            let mut fields = Fields::default();
+            let organization = fields.organization("organizationId", &input.organization_id);
+            let member = fields.member("memberId", organization, &input.member_id);
+            let given = GivenTerms {
+                reason: input.reason.as_deref(),
+                expected_version: input.expected_version,
+                ..GivenTerms::default()
+            };
+            let terms = fields.terms(ctx, &input, given)?;
+            let (Some(organization), Some(member)) = (organization, member) else { return Err(fields.stop()) };
+            fields.check()?;
+            let created_keys = input.created_keys.unwrap_or_default().into();
+            let action = Action::RemoveMember { member, created_keys };
+            let receipt = services(ctx)?.commands.execute(&caller(ctx)?, organization, action, terms).await?;
+            let access = access_after(ctx, organization).await?;
+            Ok(RemoveMemberPayload {
+                removed_member_id: Some(GlobalId::Member(organization, member).to_string().into()),
+                api_keys_created: ApiKey::find_all(ctx, &access, receipt.objects).await?,
+                cursor: Some(ledger_cursor(receipt.version)),
+                user_errors: Vec::new(),
+            })
+        })
+        .await
+    }
+}
+
+/// Gives a command about a member, and reads the member back. Who just lowered their own role may see less now.
+async fn change(
+    ctx: &Context<'_>,
+    organization: OrganizationId,
+    member: UserId,
+    action: Action,
+    terms: crate::commands::Terms,
+) -> Result<MemberPayload, Stop> {
+    let receipt = services(ctx)?.commands.execute(&caller(ctx)?, organization, action, terms).await?;
+    let member = match access(ctx, organization).await? {
+        Some(access) => Member::find(ctx, &access, member).await?,
+        None => None,
+    };
+    Ok(MemberPayload { member, cursor: Some(ledger_cursor(receipt.version)), user_errors: Vec::new() })
+}

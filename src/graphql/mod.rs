@@ -1,0 +1,97 @@
+//! The GraphQL API: a resolver parses what was asked, has it executed or read, and shapes the answer. No rule of
+//! the business stands here, and no SQL.
+
+use async_graphql::{Context, ID, MergedObject, Object, Result, Schema};
+
+mod api_keys;
+mod changes;
+pub mod context;
+mod decisions;
+mod errors;
+mod fields;
+mod history;
+mod invitations;
+mod members;
+mod organization;
+mod paging;
+mod people;
+mod roles;
+mod subscriptions;
+mod viewer;
+
+use context::{Services, request, services, store};
+use errors::internal;
+use invitations::InvitationPreview;
+use organization::Organization;
+use viewer::Viewer;
+
+use crate::auth::Principal;
+
+/// How deep a document may nest.
+const DEPTH: usize = 20;
+/// How many fields a document may ask for.
+const FIELDS: usize = 2000;
+
+/// What can be read.
+pub struct QueryRoot;
+
+/// What can be read.
+#[Object]
+impl QueryRoot {
+    /// Who is calling; null, if nobody is signed in.
+    async fn viewer(&self, ctx: &Context<'_>) -> Result<Option<Viewer>> {
+        let principal = request(ctx)?.principal;
+        Ok((principal != Principal::Anonymous).then_some(Viewer(principal)))
+    }
+
+    /// An organization; null, if there is none or the caller has no access to it.
+    async fn organization(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its id.")] id: ID,
+    ) -> Result<Option<Organization>> {
+        organization::find(ctx, &id).await
+    }
+
+    /// The invitation behind a link; null, if the link is not one of ours. No credential is needed.
+    async fn invitation(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The token of the link.")] token: String,
+    ) -> Result<Option<InvitationPreview>> {
+        let found = services(ctx)?.commands.preview(&token).await.map_err(|error| internal(ctx, &error))?;
+        let now = store(ctx)?.now();
+        Ok(found.map(|(link, row)| InvitationPreview::of(row, Some(link.generation), now)))
+    }
+}
+
+/// What can be changed.
+#[derive(Default, MergedObject)]
+pub struct MutationRoot(
+    viewer::ViewerMutations,
+    organization::OrganizationMutations,
+    members::MemberMutations,
+    invitations::InvitationMutations,
+    api_keys::ApiKeyMutations,
+);
+
+/// The schema.
+pub type ApiSchema = Schema<QueryRoot, MutationRoot, subscriptions::SubscriptionRoot>;
+
+fn builder() -> async_graphql::SchemaBuilder<QueryRoot, MutationRoot, subscriptions::SubscriptionRoot> {
+    Schema::build(QueryRoot, MutationRoot::default(), subscriptions::SubscriptionRoot)
+        .limit_depth(DEPTH)
+        .limit_complexity(FIELDS)
+}
+
+/// The schema with what its resolvers stand on.
+pub fn schema(services: Services) -> ApiSchema {
+    builder().data(services).finish()
+}
+
+/// The text of the schema, as `schema.graphql` holds it.
+pub fn schema_text() -> String {
+    let options = async_graphql::SDLExportOptions::new().sorted_fields().sorted_arguments().sorted_enum_items();
+    let text = builder().finish().sdl_with_options(options);
+    format!("{}\n", text.trim())
+}

@@ -1,0 +1,230 @@
+//! Subscriptions. Catching up from the ledger is the only path: a stream reads a page behind its cursor, sends it,
+//! and repeats until there is nothing; then it waits for a wake-up or a second, and reads again. Access is checked
+//! for every page and at least once a second.
+
+use std::{sync::Arc, time::Duration};
+
+use async_graphql::{Context, Enum, Error, ID, Result, SimpleObject, Subscription};
+use futures_util::Stream;
+use tokio::sync::watch;
+
+use super::{
+    context::{Access, request, store},
+    errors::{internal, not_found, top, unauthenticated},
+    history::{EventEdge, EventFilter, edges, type_patterns},
+    paging::{ledger_cursor, ledger_sequence},
+};
+use crate::{
+    auth,
+    domain::{
+        GlobalId, OrganizationId,
+        organization::{self, Event, Target},
+    },
+    store::{aggregate::Recorded, history, hot},
+};
+
+/// How many events are read at once.
+const PAGE: u64 = 100;
+/// How long a stream waits before it looks again by itself.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A part of an organization that a page may show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Enum)]
+pub enum OrganizationArea {
+    /// Name, description and logo.
+    Profile,
+    /// Members.
+    Members,
+    /// Invitations.
+    Invitations,
+    /// Roles.
+    Roles,
+    /// API keys.
+    ApiKeys,
+    /// The default role, and other settings.
+    Settings,
+}
+
+/// Something to refetch changed.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct OrganizationChange {
+    /// The place in the ledger.
+    cursor: String,
+    /// What to refetch.
+    areas: Vec<OrganizationArea>,
+}
+
+/// What can be subscribed to.
+pub struct SubscriptionRoot;
+
+/// What can be subscribed to, over graphql-transport-ws.
+#[Subscription]
+impl SubscriptionRoot {
+    /// Stored events after the cursor, then live ones; each exactly once, in order. A heartbeat has a cursor and no
+    /// node. Without a cursor it begins with the first event. Needs EVENTS_SUBSCRIBE.
+    async fn organization_events(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Whose events.")] organization_id: ID,
+        #[graphql(desc = "The last cursor that was seen.")] after: Option<String>,
+        #[graphql(desc = "Which events.")] filter: Option<EventFilter>,
+    ) -> Result<impl Stream<Item = Result<EventEdge>>> {
+        let permission = Some(organization::Permission::EventsSubscribe);
+        let filter = history::Filter {
+            types: type_patterns(filter.and_then(|filter| filter.types))?,
+            ..history::Filter::default()
+        };
+        let start = after.as_deref().map_or(Start::Beginning, Start::After);
+        let mut reader = Reader::open(ctx, &organization_id, start, permission).await?;
+        let ctx = ctx.clone();
+        Ok(async_stream::stream! {
+            loop {
+                let turn = match reader.next(&ctx).await {
+                    Ok(Some(turn)) => turn,
+                    Ok(None) => break,
+                    Err(error) => { yield Err(error); break }
+                };
+                let taken: Vec<_> = turn.events.iter().filter(|event| filter.takes(event.event.name())).cloned().collect();
+                match edges(&ctx, &turn.access, &taken).await {
+                    Ok(edges) => for edge in edges { yield Ok(edge) },
+                    Err(error) => { yield Err(error); break }
+                }
+                // What the filter left out moves the cursor all the same.
+                if turn.events.last().map(|event| event.sequence) != taken.last().map(|event| event.sequence) {
+                    yield Ok(EventEdge { cursor: ledger_cursor(reader.sequence), node: None });
+                }
+            }
+        })
+    }
+
+    /// Something to refetch changed: for every member, so that lists refresh by themselves.
+    async fn organization_changes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Whose changes.")] organization_id: ID,
+    ) -> Result<impl Stream<Item = Result<OrganizationChange>>> {
+        let mut reader = Reader::open(ctx, &organization_id, Start::Now, None).await?;
+        let ctx = ctx.clone();
+        Ok(async_stream::stream! {
+            loop {
+                match reader.next(&ctx).await {
+                    Ok(Some(turn)) => {
+                        let mut areas: Vec<_> = turn.events.iter().map(area).collect();
+                        areas.sort_unstable();
+                        areas.dedup();
+                        yield Ok(OrganizationChange { cursor: ledger_cursor(reader.sequence), areas });
+                    }
+                    Ok(None) => break,
+                    Err(error) => { yield Err(error); break }
+                }
+            }
+        })
+    }
+}
+
+fn area(recorded: &Recorded) -> OrganizationArea {
+    match (&recorded.event, recorded.event.target()) {
+        (Event::OrganizationDefaultRoleChanged { .. }, _) => OrganizationArea::Settings,
+        (_, Target::Organization) => OrganizationArea::Profile,
+        (_, Target::Member(_)) => OrganizationArea::Members,
+        (_, Target::Invitation(_)) => OrganizationArea::Invitations,
+        (_, Target::ApiKey(_)) => OrganizationArea::ApiKeys,
+    }
+}
+
+/// Where a subscription begins.
+enum Start<'a> {
+    /// With the first event.
+    Beginning,
+    /// Behind a cursor.
+    After(&'a str),
+    /// With what happens from now on.
+    Now,
+}
+
+/// New events, and the access with which they were read.
+struct Turn {
+    access: Arc<Access>,
+    events: Vec<Recorded>,
+}
+
+/// Reads an organization's events as they come, for as long as the caller has access.
+struct Reader {
+    organization: OrganizationId,
+    permission: Option<organization::Permission>,
+    /// The last sequence that was read.
+    sequence: u64,
+    access: Arc<Access>,
+    head: watch::Receiver<u64>,
+    ended: bool,
+}
+
+impl Reader {
+    async fn open(
+        ctx: &Context<'_>,
+        id: &ID,
+        start: Start<'_>,
+        permission: Option<organization::Permission>,
+    ) -> Result<Self> {
+        let request = request(ctx)?;
+        request.principal.actor().ok_or_else(unauthenticated)?;
+        let Ok(GlobalId::Organization(organization)) = id.parse() else { return Err(not_found()) };
+        let store = store(ctx)?;
+        let head = store.feed.follow(organization);
+        let access = Access::load(store, request.principal, organization).await;
+        let access = access.map_err(|error| internal(ctx, &error))?.ok_or_else(not_found)?;
+        if let Some(permission) = permission {
+            access.require(permission)?;
+        }
+        let sequence = match start {
+            Start::After(cursor) => ledger_sequence(cursor)?,
+            Start::Beginning => 0,
+            Start::Now => {
+                let now = hot::head(&store.database, organization).await.map_err(|error| internal(ctx, &error))?;
+                now.map_or(0, |head| head.version)
+            }
+        };
+        Ok(Self { organization, permission, sequence, access, head, ended: false })
+    }
+
+    /// The next events; none once the organization has ended and its end was read.
+    async fn next(&mut self, ctx: &Context<'_>) -> Result<Option<Turn>> {
+        let store = store(ctx)?;
+        loop {
+            if self.ended {
+                return Ok(None);
+            }
+            self.head.mark_unchanged();
+            let until = self.sequence + PAGE;
+            let events = history::after(&store.database, self.organization, self.sequence, until).await;
+            let events = events.map_err(|error| internal(ctx, &error))?;
+            self.ended = matches!(events.last().map(|last| &last.event), Some(Event::OrganizationDeleted {}));
+            // Whoever follows an organization to its end reads the end, though nobody has access to it any more.
+            if !self.ended {
+                self.access = self.check(ctx).await?;
+            }
+            if let Some(last) = events.last() {
+                self.sequence = last.sequence;
+                return Ok(Some(Turn { access: Arc::clone(&self.access), events }));
+            }
+            // A wake-up is a hint: whether it came or the time is over, the ledger is read again.
+            let _ = tokio::time::timeout(LOOK_EVERY, self.head.changed()).await;
+        }
+    }
+
+    /// Whether the caller still has the access that the subscription needs.
+    async fn check(&self, ctx: &Context<'_>) -> Result<Arc<Access>, Error> {
+        let ended = || top("ACCESS_ENDED", "Your access to these events has ended.");
+        let store = store(ctx)?;
+        let principal = request(ctx)?.principal;
+        if !auth::still_holds(store, &principal).await.map_err(|error| internal(ctx, &error))? {
+            return Err(ended());
+        }
+        let access = Access::load(store, principal, self.organization).await;
+        let access = access.map_err(|error| internal(ctx, &error))?.ok_or_else(ended)?;
+        match self.permission {
+            Some(permission) if !access.permissions.has(permission) => Err(ended()),
+            _ => Ok(access),
+        }
+    }
+}

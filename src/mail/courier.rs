@@ -1,0 +1,131 @@
+//! The courier: takes letters out of the outbox, writes them and hands them over. A letter is tried several times
+//! and then given up; an invitation shows how its delivery went.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use secrecy::ExposeSecret;
+
+use super::{
+    letters::{InvitationLetter, Letter},
+    transport::{Mailbox, Transport},
+};
+use crate::{
+    domain::{InvitationId, Timestamp},
+    secrets::InvitationLink,
+    store::{
+        self, Store, invitations,
+        outbox::{self, Kind, Outcome, Taken},
+        sessions,
+    },
+};
+
+/// How often the outbox is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Sends letters.
+#[derive(Clone)]
+pub struct Courier {
+    /// Where letters wait.
+    pub store: Store,
+    /// How they are handed over.
+    pub transport: Transport,
+    /// Who they come from.
+    pub from: Mailbox,
+    /// What links begin with, without a slash at the end.
+    pub public_url: String,
+}
+
+impl Courier {
+    /// Looks for letters until the task is dropped.
+    pub async fn run(self) {
+        loop {
+            match self.deliver_due().await {
+                // There may be more than one look takes.
+                Ok(delivered) if delivered > 0 => {}
+                Ok(_) => tokio::time::sleep(LOOK_EVERY).await,
+                Err(error) => {
+                    tracing::warn!(?error, "the outbox could not be read");
+                    tokio::time::sleep(LOOK_EVERY * 20).await;
+                }
+            }
+        }
+    }
+
+    /// Takes what is due and tries to hand it over; says how many letters that were.
+    pub async fn deliver_due(&self) -> Result<usize, store::Error> {
+        let now = self.store.now();
+        if !outbox::any_due(&self.store.database, now).await? {
+            return Ok(0);
+        }
+        let taken = outbox::take(&self.store.database, now).await?;
+        for letter in &taken {
+            let outcome = self.attempt(letter, now).await?;
+            outbox::note(&self.store.database, letter.id, outcome).await?;
+        }
+        Ok(taken.len())
+    }
+
+    async fn attempt(&self, taken: &Taken, now: Timestamp) -> Result<Outcome, store::Error> {
+        let Some(letter) = self.compose(taken, now).await? else {
+            return Ok(Outcome::Failed { error: "no longer needed".to_owned() });
+        };
+        match self.transport.deliver(&letter, taken.id, &self.from, now).await {
+            Ok(()) => {
+                if let (Transport::Files(folder), Some(link)) = (&self.transport, &letter.link) {
+                    let file = folder.join(format!("{}.eml", taken.id));
+                    tracing::info!("{}: {link} (letter in {})", letter.subject, file.display());
+                }
+                Ok(Outcome::Sent)
+            }
+            Err(error) if error.is_permanent() || taken.attempts >= outbox::ATTEMPTS => {
+                tracing::warn!(letter = %taken.id, %error, "a letter was given up");
+                Ok(Outcome::Failed { error: error.to_string() })
+            }
+            Err(error) => {
+                let wait = TimeDelta::seconds(10 << taken.attempts.min(8));
+                tracing::warn!(letter = %taken.id, %error, attempts = taken.attempts, "a letter will be tried again");
+                Ok(Outcome::Again { at: now + wait, error: error.to_string() })
+            }
+        }
+    }
+
+    /// Writes the letter; `None` where what it would say is over.
+    async fn compose(&self, due: &Taken, now: Timestamp) -> Result<Option<Letter>, store::Error> {
+        let Self { store, public_url, .. } = self;
+        match (due.kind, due.organization) {
+            (Kind::SignIn, _) => {
+                let Some(email) = sessions::link_email(&store.database, due.subject, now).await? else {
+                    return Ok(None);
+                };
+                let token = store.server_key.sign_in_token(due.subject);
+                let link = format!("{public_url}/sign-in?token={}", token.expose_secret());
+                let minutes = u32::try_from(sessions::LINK_LIFETIME.num_minutes()).unwrap_or_default();
+                Ok(Some(Letter::sign_in(&email, &link, minutes)))
+            }
+            (Kind::Invitation, Some(organization)) => {
+                let invitation = InvitationId(due.subject);
+                let preview = invitations::preview(&store.database, organization, invitation).await?;
+                let Some(preview) = preview.filter(|preview| {
+                    let state = invitations::state_at(&preview.state, preview.expires_at, now);
+                    state == "PENDING" && preview.generation == i64::from(due.generation)
+                }) else {
+                    return Ok(None);
+                };
+                let Some(email) = preview.email else { return Ok(None) };
+                let link = InvitationLink { organization, invitation, generation: due.generation };
+                let token = store.server_key.invitation_token(link);
+                Ok(Some(Letter::invitation(InvitationLetter {
+                    email: &email,
+                    name: preview.name.as_deref(),
+                    organization_name: &preview.organization_name,
+                    role_name: preview.role_name.as_deref().unwrap_or_default(),
+                    inviter_name: preview.inviter_name.as_deref(),
+                    link: &format!("{public_url}/invitations/{}", token.expose_secret()),
+                    expires_at: preview.expires_at,
+                })))
+            }
+            (Kind::Invitation, None) => Ok(None),
+        }
+    }
+}
