@@ -511,12 +511,11 @@ fn rate_limit(fields: &mut Fields, input: RateLimitInput) -> Option<Limit> {
     let within = |number: i32| u32::try_from(number).ok().filter(|number| (1..=LARGEST_LIMIT).contains(number));
     let units_per_minute = within(input.units_per_minute);
     let burst = within(input.burst.unwrap_or(input.units_per_minute));
-    match (units_per_minute, burst) {
-        (Some(units_per_minute), Some(burst)) => Some(Limit { units_per_minute, burst }),
-        _ => {
-            fields.refuse(Refusal::invalid("rateLimit", "must have numbers from 1 to 1000000"));
-            None
-        }
+    if let (Some(units_per_minute), Some(burst)) = (units_per_minute, burst) {
+        Some(Limit { units_per_minute, burst })
+    } else {
+        fields.refuse(Refusal::invalid("rateLimit", "must have numbers from 1 to 1000000"));
+        None
     }
 }
 

@@ -27,12 +27,20 @@ fn change(field: &'static str, from: Option<String>, to: Option<String>) -> Chan
     Change { field, from, to }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a value of a change may be none")]
 fn text(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a value of a change may be none")]
 fn listed(permissions: Permissions) -> Option<String> {
-    Some(permissions.iter().map(|permission| permission.name()).collect::<Vec<_>>().join(" "))
+    Some(
+        permissions
+            .iter()
+            .map(super::super::domain::organization::permissions::Permission::name)
+            .collect::<Vec<_>>()
+            .join(" "),
+    )
 }
 
 fn limited(limit: Option<RateLimit>) -> Option<String> {

@@ -181,7 +181,7 @@ fn actor(access: &Access, recorded: &Recorded, names: &Names) -> Option<Actor> {
 
 fn target(access: &Access, recorded: &Recorded, names: &Names) -> AuditTarget {
     let organization = access.organization;
-    let (kind, id, named) = match recorded.event.target() {
+    let (kind, id, object) = match recorded.event.target() {
         Target::Organization => {
             let id = GlobalId::Organization(organization).to_string().into();
             let display_name = Some(access.row.name.clone());
@@ -191,7 +191,7 @@ fn target(access: &Access, recorded: &Recorded, names: &Names) -> AuditTarget {
         Target::Invitation(id) => (TargetKind::Invitation, GlobalId::Invitation(organization, id), id.0),
         Target::ApiKey(id) => (TargetKind::ApiKey, GlobalId::ApiKey(organization, id), id.0),
     };
-    AuditTarget { kind, id: id.to_string().into(), display_name: names.get(named) }
+    AuditTarget { kind, id: id.to_string().into(), display_name: names.get(object) }
 }
 
 /// Today's names of everybody and everything in these events.
@@ -313,7 +313,7 @@ pub struct Event {
     sequence: u64,
     /// Its permanent name.
     #[graphql(name = "type")]
-    event_type: String,
+    name: String,
     /// The version of the shape of its data.
     version: u32,
     /// When it was recorded.
@@ -376,7 +376,7 @@ fn edge(access: &Access, recorded: &Recorded, names: &Names) -> EventEdge {
     let node = Event {
         id: event_id(recorded),
         sequence: recorded.sequence,
-        event_type: recorded.event.name().to_owned(),
+        name: recorded.event.name().to_owned(),
         version: organization::Event::VERSION,
         occurred_at: recorded.recorded_at,
         actor: actor(access, recorded, names),

@@ -285,7 +285,6 @@ impl Organization {
     }
 
     /// What was changed, by whom, and when; newest first. Needs AUDIT_READ.
-    #[expect(clippy::too_many_arguments, reason = "the arguments are those of the schema")]
     async fn audit_log(
         &self,
         ctx: &Context<'_>,
