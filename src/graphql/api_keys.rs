@@ -173,7 +173,7 @@ impl ApiKey {
 #[Object]
 impl ApiKey {
     /// Its id.
-    async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         api_key_id(self.row.organization_id, self.row.api_key_id)
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
+use async_graphql::{ComplexObject, Context, Enum, ID, InputObject, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
@@ -25,7 +25,7 @@ use crate::{
     secrets::hex,
     store::{
         aggregate::Recorded,
-        history::{Entry, Filter},
+        history::{self as store_history, Entry, Filter},
         names::{Names, Wanted},
         page::{Direction, End, Window},
     },
@@ -306,8 +306,9 @@ pub async fn recent(ctx: &Context<'_>, access: &Arc<Access>, limit: u32) -> Resu
 
 /// An event of the ledger.
 #[derive(Clone, SimpleObject)]
+#[graphql(complex)]
 pub struct Event {
-    /// Its id.
+    #[graphql(skip)]
     id: ID,
     /// Its place in the ledger, from 1.
     sequence: u64,
@@ -322,6 +323,15 @@ pub struct Event {
     actor: Option<Actor>,
     /// Its fields. Ids are those of the API; no field names a person otherwise.
     data: Value,
+}
+
+/// An event of the ledger.
+#[ComplexObject]
+impl Event {
+    /// Its id.
+    pub async fn id(&self) -> ID {
+        self.id.clone()
+    }
 }
 
 /// An event with its place; a heartbeat has a place and no event.
@@ -364,6 +374,14 @@ pub async fn events(ctx: &Context<'_>, access: &Arc<Access>, paging: Paging) -> 
     let recorded: Vec<_> = page.rows.iter().map(|entry| &entry.recorded).collect();
     let names = names(ctx, access, &recorded).await?;
     Ok(Connection::new(page, total, |entry| edge(access, &entry.recorded, &names)))
+}
+
+/// One event, for a caller who may see it.
+pub async fn event(ctx: &Context<'_>, access: &Access, sequence: u64) -> Result<Option<Event>> {
+    let Some(before) = sequence.checked_sub(1) else { return Ok(None) };
+    let found = store_history::after(&store(ctx)?.database, access.organization, before, sequence).await;
+    let found = found.map_err(|error| errors::internal(ctx, &error))?;
+    Ok(edges(ctx, access, &found).await?.pop().and_then(|edge| edge.node))
 }
 
 /// The edges of events, with today's names.

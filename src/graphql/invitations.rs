@@ -174,7 +174,7 @@ impl Invitation {
 #[Object]
 impl Invitation {
     /// Its id.
-    async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         let id = InvitationId(self.row.invitation_id);
         GlobalId::Invitation(self.access.organization, id).to_string().into()
     }

@@ -13,7 +13,7 @@ use super::{
     fields::{Fields, GivenTerms, moment},
     history::AuditEntry,
     paging::{self, Connection, Edge, Paging, ledger_cursor},
-    people::{Actor, User, happened, user_id},
+    people::{Actor, User, happened},
     roles::{Permission, Role},
 };
 use crate::{
@@ -236,7 +236,7 @@ impl Member {
 impl Member {
     /// Their id in the organization; it stays the same when they leave and come back. As of a moment of the past it
     /// carries the sequence, so that a cache does not take the past for the present.
-    async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         let (organization, user) = (self.access.organization, self.user_id());
         let id = match self.as_of {
             None => GlobalId::Member(organization, user),
@@ -272,7 +272,7 @@ impl Member {
     /// The person.
     async fn user(&self) -> User {
         User {
-            id: user_id(self.row.user_id),
+            person: self.user_id(),
             name: self.row.name.clone(),
             email: self.row.email.clone(),
             avatar_url: self.row.avatar_url.clone(),

@@ -12,6 +12,7 @@ mod fields;
 mod history;
 mod invitations;
 mod members;
+mod node;
 mod organization;
 mod paging;
 mod people;
@@ -20,8 +21,9 @@ mod subscriptions;
 mod viewer;
 
 use context::{Services, request, services, store};
-use errors::internal;
+use errors::{bad_input, internal};
 use invitations::InvitationPreview;
+use node::Node;
 use organization::Organization;
 use viewer::Viewer;
 
@@ -31,6 +33,9 @@ use crate::auth::Principal;
 const DEPTH: usize = 20;
 /// How many fields a document may ask for.
 const FIELDS: usize = 2000;
+
+/// How many objects `nodes` reads: each may take a statement of its own.
+const NODES: usize = 20;
 
 /// What can be read.
 pub struct QueryRoot;
@@ -51,6 +56,27 @@ impl QueryRoot {
         #[graphql(desc = "Its id.")] id: ID,
     ) -> Result<Option<Organization>> {
         organization::find(ctx, &id).await
+    }
+
+    /// An object by its id; null, if there is none or the caller may not see it.
+    async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: ID) -> Result<Option<Node>> {
+        node::find(ctx, &id).await
+    }
+
+    /// Objects by their ids, in the order of the ids; 20 at most.
+    async fn nodes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Their ids.")] ids: Vec<ID>,
+    ) -> Result<Vec<Option<Node>>> {
+        if ids.len() > NODES {
+            return Err(bad_input("At most 20 objects can be read at once."));
+        }
+        let mut nodes = Vec::with_capacity(ids.len());
+        for id in &ids {
+            nodes.push(node::find(ctx, id).await?);
+        }
+        Ok(nodes)
     }
 
     /// The invitation behind a link; null, if the link is not one of ours. No credential is needed.

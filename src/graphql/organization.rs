@@ -99,7 +99,7 @@ pub struct Organization(pub Arc<Access>);
 #[Object]
 impl Organization {
     /// Its id.
-    async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         GlobalId::Organization(self.0.organization).to_string().into()
     }
 
