@@ -1,17 +1,19 @@
 //! The GraphQL API: a resolver parses what was asked, has it executed or read, and shapes the answer. No rule of
 //! the business stands here, and no SQL.
 
-use async_graphql::{Context, ID, MergedObject, Object, Result, Schema};
+use async_graphql::{Context, ID, Object, Result, Schema};
 
 mod api_keys;
 mod changes;
 pub mod context;
 mod decisions;
 mod errors;
+mod events;
 mod fields;
 mod history;
 mod invitations;
 mod members;
+mod mutations;
 mod node;
 mod organization;
 mod paging;
@@ -23,6 +25,7 @@ mod viewer;
 use context::{Services, request, services, store};
 use errors::{bad_input, internal};
 use invitations::InvitationPreview;
+use mutations::MutationRoot;
 use node::Node;
 use organization::Organization;
 use viewer::Viewer;
@@ -90,16 +93,6 @@ impl QueryRoot {
         Ok(found.map(|(link, row)| InvitationPreview::of(row, Some(link.generation), now)))
     }
 }
-
-/// What can be changed.
-#[derive(Default, MergedObject)]
-pub struct MutationRoot(
-    viewer::ViewerMutations,
-    organization::OrganizationMutations,
-    members::MemberMutations,
-    invitations::InvitationMutations,
-    api_keys::ApiKeyMutations,
-);
 
 /// The schema.
 pub type ApiSchema = Schema<QueryRoot, MutationRoot, subscriptions::SubscriptionRoot>;

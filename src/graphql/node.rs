@@ -8,7 +8,7 @@ use super::{
     api_keys::ApiKey,
     context::{Access, access, request, store},
     errors,
-    history::{self, Event},
+    events::{self, Event},
     invitations::Invitation,
     members::Member,
     organization::Organization,
@@ -77,7 +77,7 @@ pub async fn find(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
         }
         GlobalId::Event(organization, sequence) => {
             match admitted(ctx, organization, Some(Permission::AuditRead)).await? {
-                Some(access) => history::event(ctx, &access, sequence).await?.map(Node::Event),
+                Some(access) => events::event(ctx, &access, sequence).await?.map(Node::Event),
                 None => None,
             }
         }
