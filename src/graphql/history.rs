@@ -13,7 +13,7 @@ use super::{
     fields::moment,
     members::{filter_list, search_text},
     organization::ActivityEntry,
-    paging::{self, Connection, ConnectionEdge, Edge, Paging},
+    paging::{self, Connection, Edge, Paging},
     people::Actor,
 };
 use crate::{
