@@ -18,7 +18,7 @@ use orgledger::{
 use tokio::time::timeout;
 
 use super::world::{World, change_role, deactivate, refusal, remove, rename};
-use crate::support::databases::both_databases;
+use crate::support::databases::{both_databases, on_postgres};
 
 async fn head(world: &World, organization: OrganizationId) -> Head {
     hot::head(world.database(), organization).await.unwrap().unwrap()
@@ -212,4 +212,40 @@ both_databases! {
         assert_eq!(refused, Refusal::NotFound { field: "organizationId" });
         one.holds().await;
     }
+}
+
+/// A server that loses its connections in the middle of anything has kept what it answered, and nothing by halves.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_connection_loses_nothing_that_was_answered() {
+    on_postgres("store::ledger::a_lost_connection_loses_nothing_that_was_answered", async |url| {
+        let world = World::open(url).await;
+        let ada = world.person("ada@example.com").await;
+        let acme = world.organization(&ada, "Acme").await;
+        let other = world.beside(url).await;
+        // Only connections that are in the middle of this test's own table.
+        let cut = "SELECT COUNT(pg_terminate_backend(pid)) FROM (SELECT DISTINCT pid FROM pg_locks \
+             WHERE relation = 'streams'::regclass AND pid <> pg_backend_pid()) AS busy";
+        let (mut cuts, mut answered, mut lost) = (0, 0, 0);
+        for number in 0..100_000 {
+            let one = async { world.ask(acme, &ada, rename(&format!("Acme {number}"))).await };
+            let (result, killed) = tokio::join!(one, Statement::new(cut).count(other.database()));
+            cuts += killed.unwrap();
+            match result {
+                Ok(receipt) => {
+                    answered += 1;
+                    assert_eq!(head(&world, acme).await.version, receipt.version);
+                }
+                Err(Failure::Store(_)) => lost += 1,
+                Err(Failure::Refused(no)) => panic!("{no}"),
+            }
+            if cuts >= 20 && answered >= 20 {
+                break;
+            }
+        }
+        let written = head(&world, acme).await.version - 2;
+        assert!((answered..=answered + lost).contains(&written), "{answered} + {lost}: {written}");
+        assert!(cuts >= 20 && lost > 0, "{cuts} cuts, {lost} lost");
+        world.holds().await;
+    })
+    .await;
 }

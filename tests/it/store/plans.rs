@@ -110,8 +110,8 @@ async fn fill(database: &Database) {
                 serde_json::json!({}).into(),
             ];
             // A database counts the values, so a statement gets those up to the last that it names.
-            let used = (1..=4).rev().find(|place| text.contains(&format!("${place}"))).unwrap();
-            let statement = values.into_iter().take(used).fold(Statement::new(text), Statement::bind);
+            let last = (1..=4).rev().find(|place| text.contains(&format!("${place}"))).unwrap();
+            let statement = values.into_iter().take(last).fold(Statement::new(text), Statement::bind);
             statement.run(database).await.unwrap();
         }
     }
