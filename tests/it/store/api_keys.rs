@@ -66,7 +66,8 @@ both_databases! {
             [&["ACTIVE"][..], &["EXPIRED"], &["DISABLED", "EXPIRED"], &["REVOKED"]]
                 .map(|statuses| Filter { statuses: texts(statuses), ..base.clone() }),
         );
-        filters.extend([&["AI_AGENT"][..], &["STANDARD", "AI_AGENT"]].map(|t| Filter { types: texts(t), ..base.clone() }));
+        filters
+            .extend([&["AI_AGENT"][..], &["STANDARD", "AI_AGENT"]].map(|t| Filter { types: texts(t), ..base.clone() }));
         filters.extend(
             ["key 1", "ä", "A\u{308}", "%", "_", "\\", "'", "100% ü", "ey 2", "none", "1"]
                 .map(|search| Filter { search: Some(search.to_owned()), ..base.clone() }),
@@ -75,7 +76,9 @@ both_databases! {
             let meant = |key: &&ApiKeyRow| {
                 let status = status_at(&key.status, key.expires_at, now);
                 let text = format!("{}\n{}", key.name, key.description.as_deref().unwrap_or_default());
-                let wanted = if filter.statuses.is_empty() { status != "REVOKED" } else {
+                let wanted = if filter.statuses.is_empty() {
+                    status != "REVOKED"
+                } else {
                     filter.statuses.iter().any(|wanted| wanted == status)
                 };
                 wanted

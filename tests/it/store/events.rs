@@ -128,7 +128,8 @@ both_databases! {
         let ada = world.person("ada@example.com").await;
         let acme = world.organization(&ada, "Acme").await;
         let latest = world.now();
-        for (number, step) in [TimeDelta::hours(-5), TimeDelta::microseconds(1), TimeDelta::hours(6)].iter().enumerate() {
+        for (number, step) in [TimeDelta::hours(-5), TimeDelta::microseconds(1), TimeDelta::hours(6)].iter().enumerate()
+        {
             world.pass(*step);
             world.act(acme, &ada, rename(&format!("Acme {number}"))).await;
         }

@@ -50,11 +50,19 @@ both_databases! {
         assert_eq!(all.iter().filter(|row| state_at(&row.state, row.expires_at, now) == "EXPIRED").count(), 8);
 
         let states = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
-        let mut filters: Vec<_> = [&[][..], &["PENDING"], &["EXPIRED"], &["ACCEPTED", "DECLINED"], &["REVOKED", "PENDING"]]
-            .map(|list| Filter { states: states(list), ..any(&world, acme) }).into();
-        filters.extend(["zoë", "ZOE\u{308}", "100%", "0%@", "_", "d_1", "'", "\"", "\\", "e", "ex", "none", "d_1.3%@e"].map(
-            |search| Filter { search: Some(search.to_owned()), states: states(&["PENDING", "EXPIRED"]), ..any(&world, acme) },
-        ));
+        let mut filters: Vec<_> =
+            [&[][..], &["PENDING"], &["EXPIRED"], &["ACCEPTED", "DECLINED"], &["REVOKED", "PENDING"]]
+                .map(|list| Filter { states: states(list), ..any(&world, acme) })
+                .into();
+        filters.extend(
+            ["zoë", "ZOE\u{308}", "100%", "0%@", "_", "d_1", "'", "\"", "\\", "e", "ex", "none", "d_1.3%@e"].map(
+                |search| Filter {
+                    search: Some(search.to_owned()),
+                    states: states(&["PENDING", "EXPIRED"]),
+                    ..any(&world, acme)
+                },
+            ),
+        );
         for filter in filters {
             let meant = |row: &&InvitationRow| {
                 let text = format!("{}\n{}", row.name.as_deref().unwrap_or_default(), row.email.as_deref().unwrap());
@@ -112,9 +120,8 @@ both_databases! {
         let [ada, bob, cy] =
             world.people(&["ada@example.com", "bob@example.com", "cy@example.com"]).await.try_into().unwrap();
         let (acme, apex) = (world.organization(&ada, "Acme").await, world.organization(&ada, "Apex").await);
-        let list = async |who: &super::world::Person| {
-            invitations::previews_of_user(world.database(), who.id).await.unwrap()
-        };
+        let list =
+            async |who: &super::world::Person| invitations::previews_of_user(world.database(), who.id).await.unwrap();
         let first = world.invite(acme, &ada, &bob, "MEMBER").await;
         world.pass(TimeDelta::seconds(1));
         let second = world.invite(apex, &ada, &bob, "MANAGER").await;
@@ -126,7 +133,10 @@ both_databases! {
         assert_eq!((seen[1].role_name.as_deref(), seen[1].inviter_name.as_deref()), (Some("Manager"), None));
         let preview = invitations::preview(world.database(), acme, first).await.unwrap().unwrap();
         assert_eq!((preview.user_id, preview.email.as_deref()), (bob.id.0, Some("bob@example.com")));
-        assert!(invitations::preview(world.database(), apex, first).await.unwrap().is_none(), "of another organization");
+        assert!(
+            invitations::preview(world.database(), apex, first).await.unwrap().is_none(),
+            "of another organization"
+        );
         world.accept(acme, &bob, first).await;
         world.act(apex, &ada, Action::RevokeInvitation { invitation: second }).await;
         assert!(list(&bob).await.is_empty());

@@ -192,13 +192,17 @@ both_databases! {
         let two = one.beside(url).await;
         let ada = one.person("ada@example.com").await;
         let acme = one.organization(&ada, "Acme").await;
-        let create = one.request(acme, &ada, Action::CreateOrganization {
-            kind: Kind::Team,
-            name: "Again".parse().unwrap(),
-            description: None,
-            email_commitment: ada.commitment.clone(),
-            organizations: 0,
-        });
+        let create = one.request(
+            acme,
+            &ada,
+            Action::CreateOrganization {
+                kind: Kind::Team,
+                name: "Again".parse().unwrap(),
+                description: None,
+                email_commitment: ada.commitment.clone(),
+                organizations: 0,
+            },
+        );
         assert_eq!(refusal(two.store.ledger.execute(create.clone()).await).code(), "NOT_FOUND");
         one.act(acme, &ada, Action::DeleteOrganization { confirm_name: "acme".to_owned() }).await;
         assert_eq!(refusal(two.store.ledger.execute(create.clone()).await).code(), "NOT_FOUND");

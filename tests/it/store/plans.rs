@@ -61,8 +61,8 @@ async fn fill(database: &Database) {
         let (ten, many) = (numbers(200), numbers(1000));
         for text in [
             format!(
-                "{many}INSERT INTO users SELECT {user}, 'E', 'e' || {organization} || '.' || i, TRUE, NULL, 'name' || i, \
-                 NULL, $3, $2, $2 FROM n"
+                "{many}INSERT INTO users SELECT {user}, 'E', 'e' || {organization} || '.' || i, TRUE, NULL, \
+                 'name' || i, NULL, $3, $2, $2 FROM n"
             ),
             format!("{many}INSERT INTO user_organizations SELECT {user}, $1, TRUE FROM n"),
             format!(
@@ -71,13 +71,13 @@ async fn fill(database: &Database) {
                 of("i % 6 + 1")
             ),
             format!(
-                "{many}INSERT INTO member_history SELECT $1, {user}, i, 9223372036854775807, {}, 'ACTIVE', $2, $2, NULL \
-                 FROM n",
+                "{many}INSERT INTO member_history SELECT $1, {user}, i, 9223372036854775807, {}, 'ACTIVE', $2, $2, \
+                 NULL FROM n",
                 of("i % 6 + 1")
             ),
             format!(
-                "{many}INSERT INTO events SELECT 'organization', 'o' || {organization}, i, 'member.left', '1', $4, $4, $1, \
-                 $2, $3, $3 FROM n"
+                "{many}INSERT INTO events SELECT 'organization', 'o' || {organization}, i, 'member.left', '1', $4, \
+                 $4, $1, $2, $3, $3 FROM n"
             ),
             format!(
                 "{many}INSERT INTO audit_entries SELECT $1, i, 'type.' || (i % 20), {}, {user} FROM n",
@@ -96,8 +96,8 @@ async fn fill(database: &Database) {
                 of(&format!("{organization} * 1000 + i"))
             ),
             format!(
-                "{ten}INSERT INTO api_keys SELECT $1, {thing}, 'k', NULL, 'k' || i, 'p', 'STANDARD', 'ACTIVE', 0, NULL, \
-                 NULL, NULL, $2, 'USER', {user}, NULL, 1 FROM n"
+                "{ten}INSERT INTO api_keys SELECT $1, {thing}, 'k', NULL, 'k' || i, 'p', 'STANDARD', 'ACTIVE', 0, \
+                 NULL, NULL, NULL, $2, 'USER', {user}, NULL, 1 FROM n"
             ),
             format!("{ten}INSERT INTO api_key_usage SELECT $1, {thing}, $2 FROM n"),
             format!("{ten}INSERT INTO api_key_secrets SELECT {organization} || '.' || i, $1, {thing}, $3, NULL FROM n"),
