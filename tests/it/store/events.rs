@@ -10,6 +10,7 @@ use orgledger::{
         Database, Error,
         aggregate::{decode, encode},
         history, hot,
+        ledger::Freshness,
         statement::Statement,
     },
 };
@@ -93,7 +94,7 @@ async fn stock(database: &Database, organization: OrganizationId, after: Option<
     }
     let id = organization.to_string();
     match database {
-        Database::Postgres(pool) => read(PostgresEventRepository::new(pool.clone()), &id, after).await,
+        Database::Postgres { pool, .. } => read(PostgresEventRepository::new(pool.clone()), &id, after).await,
         Database::Sqlite { readers, .. } => read(SqliteEventRepository::new(readers.clone()), &id, after).await,
     }
 }
@@ -153,7 +154,7 @@ both_databases! {
              WHERE organization_id = $1 AND sequence = 2",
         ] {
             Statement::new(text).bind(acme.0).run(world.database()).await.unwrap();
-            let viewed = world.cold().store.ledger.view(acme, |_| ()).await;
+            let viewed = world.cold().store.ledger.view(acme, Freshness::Compared, |_| ()).await;
             assert!(matches!(viewed, Err(Error::Corrupt { sequence: 2, .. })), "{viewed:?}");
             let read = history::after(world.database(), acme, 0, 2).await;
             assert!(matches!(read, Err(Error::Corrupt { sequence: 2, .. })));

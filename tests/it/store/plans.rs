@@ -31,7 +31,7 @@ const REGISTRIES: [&str; 3] = ["(user_id", "(public_id", "(s.user_id"];
 /// The SQL of an id with this number.
 fn id(database: &Database, number: &str) -> String {
     match database {
-        Database::Postgres(_) => format!("lpad(to_hex({number}), 32, '0')::uuid"),
+        Database::Postgres { .. } => format!("lpad(to_hex({number}), 32, '0')::uuid"),
         Database::Sqlite { .. } => format!("unhex(printf('%032x', {number}))"),
     }
 }
@@ -323,7 +323,7 @@ async fn nothing_is_read_beyond_one_organization() {
         let pool = options
             .connect_with(url.parse::<sqlx::postgres::PgConnectOptions>().unwrap().statement_cache_capacity(1000));
         let pool = pool.await.unwrap();
-        let postgres = Database::Postgres(pool.clone());
+        let postgres = Database::Postgres { pool: pool.clone(), appender: pool.clone() };
         fill(&postgres).await;
         let faulty = plans_for_values(&postgres).await;
         assert!(faulty.is_empty(), "{}", faulty.join("\n\n"));

@@ -20,7 +20,7 @@ use crate::support::databases::both_databases;
 /// Every table there is, but those of the migrations.
 async fn tables(database: &Database) -> Vec<String> {
     let text = match database {
-        Database::Postgres(_) => {
+        Database::Postgres { .. } => {
             "SELECT table_name::text FROM information_schema.tables WHERE table_schema = current_schema() \
              AND table_name NOT LIKE '\\_%' ORDER BY 1"
         }
@@ -38,7 +38,7 @@ pub async fn dump(database: &Database) -> BTreeMap<String, Vec<String>> {
     let mut dump = BTreeMap::new();
     for table in tables(database).await {
         let text = match database {
-            Database::Postgres(_) => format!("SELECT t::text FROM {table} t"),
+            Database::Postgres { .. } => format!("SELECT t::text FROM {table} t"),
             Database::Sqlite { .. } => {
                 let columns = format!("SELECT 'quote(' || name || ')' FROM pragma_table_info('{table}')");
                 let columns: Vec<(String,)> = Statement::new(columns).all(database).await.unwrap();

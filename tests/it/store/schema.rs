@@ -30,7 +30,7 @@ fn family(data_type: &str) -> &str {
 
 async fn columns(database: &Database) -> Vec<Column> {
     let text = match database {
-        Database::Postgres(_) => {
+        Database::Postgres { .. } => {
             "SELECT table_name::text, column_name::text, data_type::text, is_nullable = 'YES' \
              FROM information_schema.columns WHERE table_schema = current_schema() ORDER BY 1, 2"
         }
@@ -51,7 +51,7 @@ async fn columns(database: &Database) -> Vec<Column> {
 /// Every key and index: its table and columns, in the order of the index, a primary key's name first.
 async fn indexes(database: &Database) -> BTreeMap<(String, String), Vec<String>> {
     let text = match database {
-        Database::Postgres(_) => {
+        Database::Postgres { .. } => {
             "SELECT t.relname::text, i.relname::text, a.attname::text FROM pg_index x \
              JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class t ON t.oid = x.indrelid \
              JOIN pg_attribute a ON a.attrelid = i.oid \
