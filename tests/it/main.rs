@@ -5,5 +5,6 @@
 mod domain;
 mod mail;
 mod pages;
+mod store;
 mod support;
 mod tidy;
