@@ -1,7 +1,5 @@
 //! Serving: everything put together, until a signal ends it.
 
-use std::{net::SocketAddr, time::Duration};
-
 use chrono::TimeDelta;
 use tokio::{net::TcpListener, task::JoinSet};
 
@@ -11,13 +9,10 @@ use crate::{
     clock::Clock,
     commands::Commands,
     entropy::Entropy,
-    http::{Api, pages::Letters, router},
+    http::{self, Api, pages::Letters},
     mail::{Transport, courier::Courier},
     store::{Store, feed::POLL, purge},
 };
-
-/// How long requests may go on after a signal.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// Serves until SIGTERM or Ctrl-C.
 pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
@@ -42,22 +37,10 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     tasks.spawn(purge_deleted(store.clone()));
 
     let commands = Commands { store: store.clone(), invitation_lifetime: TimeDelta::hours(invitation_hours) };
-    let service = router(Api::new(commands, usage.clone(), public_url.clone(), letters));
+    let api = Api::new(commands, usage.clone(), public_url.clone(), letters);
     println!("orgledger listens on http://{address}");
     println!("Open {public_url} to sign in; the API is at {public_url}/graphql");
-    let service = service.into_make_service_with_connect_info::<SocketAddr>();
-    let (stopping, stopped) = tokio::sync::oneshot::channel();
-    let signalled = async {
-        signal().await;
-        // The receiver waits below for as long as the server runs.
-        let _ = stopping.send(());
-    };
-    let server = axum::serve(listener, service).with_graceful_shutdown(signalled);
-    tokio::select! {
-        result = async { server.await } => result?,
-        // A client that keeps its connection busy does not keep the service.
-        () = async { let _ = stopped.await; tokio::time::sleep(GRACE).await } => {}
-    }
+    http::serve(listener, api, signal()).await?;
     tasks.shutdown().await;
     if let Err(error) = usage.flush(&store).await {
         tracing::warn!(?error, "the last uses of credentials were not written");

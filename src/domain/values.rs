@@ -62,7 +62,7 @@ impl FromStr for Name {
 /// Characters that break a line, turn the direction of what follows, or take no room. The joiners U+200C and U+200D
 /// are none of them: languages and emoji need them.
 const fn is_deceptive(character: char) -> bool {
-    matches!(character, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    matches!(character, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 impl fmt::Display for Name {

@@ -241,7 +241,9 @@ pub fn internal(ctx: &Context<'_>, error: &store::Error) -> Error {
     let reference = super::context::request(ctx).map(|request| request.origin.request_id.clone()).unwrap_or_default();
     tracing::error!(reference, error = ?error, "a request failed");
     let (code, sentence) = match error {
-        store::Error::Unavailable(_) | store::Error::Stopped => ("UNAVAILABLE", "The service is not available now"),
+        store::Error::Unavailable(_) | store::Error::Conflict | store::Error::Stopped => {
+            ("UNAVAILABLE", "The service is not available now")
+        }
         _ => ("INTERNAL", "Something went wrong here"),
     };
     top(code, format!("{sentence}; the reference is {reference}."))

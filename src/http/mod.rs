@@ -5,7 +5,7 @@ pub mod pages;
 mod people;
 mod socket;
 
-use std::net::SocketAddr;
+use std::{io, net::SocketAddr, time::Duration};
 
 use axum::{
     Router,
@@ -15,6 +15,8 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
+
+use tokio::{net::TcpListener, sync::oneshot};
 
 use crate::{
     auth::usage::Usage,
@@ -89,6 +91,25 @@ pub fn router(api: Api) -> Router {
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(from_fn(harden))
         .with_state(api)
+}
+
+/// How long requests may go on after the service was told to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Serves until it is told to stop. A client that keeps its connection busy does not keep the service.
+pub async fn serve(listener: TcpListener, api: Api, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+    let service = router(api).into_make_service_with_connect_info::<SocketAddr>();
+    let (stopping, stopped) = oneshot::channel();
+    let told = async {
+        stop.await;
+        // The receiver waits below for as long as the server runs.
+        let _ = stopping.send(());
+    };
+    let server = axum::serve(listener, service).with_graceful_shutdown(told);
+    tokio::select! {
+        result = async { server.await } => result,
+        () = async { let _ = stopped.await; tokio::time::sleep(GRACE).await } => Ok(()),
+    }
 }
 
 /// What every answer says to browsers.

@@ -2,7 +2,9 @@
 
 use uuid::Uuid;
 
-use super::{Database, Error, aggregate::EventRow, hot, profile, projection, statement::Statement};
+use super::{
+    Database, Error, aggregate::EventRow, database::Transaction, hot, profile, projection, statement::Statement,
+};
 use crate::domain::OrganizationId;
 
 const PAGE: u32 = 1000;
@@ -43,10 +45,22 @@ pub async fn rebuild(database: &Database) -> Result<Report, Error> {
     }
 }
 
+/// Holds the people of an organization before their rows are erased. Whoever renames one holds the person first and the
+/// member's row second; in the other order the two would wait for each other.
+async fn hold_people(transaction: &mut Transaction, organization: OrganizationId) -> Result<(), Error> {
+    let share = transaction.share_lock();
+    let text = format!(
+        "SELECT user_id FROM users WHERE user_id IN (SELECT user_id FROM members WHERE organization_id = $1) \
+         ORDER BY user_id{share}"
+    );
+    Statement::new(text).bind(organization.0).run_in(transaction).await.map(|_| ())
+}
+
 /// Rebuilds one organization in one transaction, under the lock of its head.
 async fn rebuild_one(database: &Database, organization: OrganizationId) -> Result<u64, Error> {
     let mut transaction = database.begin().await?;
     let Some(head) = hot::head_in(&mut transaction, organization).await? else { return Ok(0) };
+    hold_people(&mut transaction, organization).await?;
     profile::erase(&mut transaction, organization, &projection::TABLES).await?;
     let mut done = 0;
     loop {

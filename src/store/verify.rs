@@ -15,7 +15,10 @@ use super::{
     statement::{Row, Statement},
 };
 use crate::{
-    domain::{ApiKeyId, Organization, OrganizationId, Timestamp, organization::Event},
+    domain::{
+        ApiKeyId, Organization, OrganizationId, Timestamp,
+        organization::{Event, event::SecretRecord},
+    },
     secrets::hex,
 };
 
@@ -122,8 +125,8 @@ struct Folded {
     recorded_at: Timestamp,
     deleted: bool,
     aggregate: Organization,
-    /// Every secret that a key ever had, by its public id.
-    secrets: HashMap<String, (ApiKeyId, String)>,
+    /// The secrets that are there: of each key the current one, and the one before it until its grace is over.
+    secrets: HashMap<String, Secret>,
 }
 
 impl Folded {
@@ -157,15 +160,38 @@ impl Folded {
         let recorded = row.decode()?;
         self.recorded_at = recorded.recorded_at;
         match &recorded.event {
-            Event::OrganizationDeleted {} => self.deleted = true,
-            Event::ApiKeyCreated { api_key_id, secret, .. } | Event::ApiKeyRotated { api_key_id, secret, .. } => {
-                self.secrets.insert(secret.public_id.clone(), (*api_key_id, secret.hash.clone()));
+            Event::OrganizationDeleted {} => {
+                self.deleted = true;
+                self.secrets.clear();
+            }
+            Event::ApiKeyCreated { api_key_id, secret, .. } => self.add_secret(*api_key_id, secret),
+            Event::ApiKeyRotated { api_key_id, secret, old_secret_until } => {
+                self.secrets.retain(|_, old| old.api_key != *api_key_id || old.expires_at.is_none());
+                for old in self.secrets.values_mut().filter(|old| old.api_key == *api_key_id) {
+                    old.expires_at = Some(*old_secret_until);
+                }
+                self.add_secret(*api_key_id, secret);
             }
             _ => {}
         }
         self.aggregate.evolve(&recorded.event);
         Ok(())
     }
+}
+
+impl Folded {
+    fn add_secret(&mut self, api_key: ApiKeyId, secret: &SecretRecord) {
+        let hash = secret.hash.clone();
+        self.secrets.insert(secret.public_id.clone(), Secret { api_key, hash, expires_at: None });
+    }
+}
+
+/// A secret of a key, as its row should be.
+#[derive(PartialEq, Eq)]
+struct Secret {
+    api_key: ApiKeyId,
+    hash: String,
+    expires_at: Option<Timestamp>,
 }
 
 /// The columns by which the stock repositories find events are not under the hash.
@@ -223,21 +249,32 @@ async fn compare_rows(transaction: &mut Transaction, folded: &Folded) -> Result<
     let rows: Vec<(Uuid, String)> = all(transaction, folded, "SELECT invitation_id, state FROM invitations").await?;
     compare(folded, "invitations", invitations, rows.into_iter())?;
 
-    let api_keys =
-        aggregate.api_keys().map(|(id, key)| (id.0, format!("{} {}", key.status.name(), key.permissions.bits())));
-    let rows: Vec<(Uuid, String, i64)> =
-        all(transaction, folded, "SELECT api_key_id, status, permissions FROM api_keys").await?;
-    let rows = rows.into_iter().map(|(id, status, permissions)| (id, format!("{status} {permissions}")));
+    let expiry = |at: Option<Timestamp>| at.map(chain::time).unwrap_or_default();
+    let api_keys = aggregate.api_keys().map(|(id, key)| {
+        (id.0, format!("{} {} {}", key.status.name(), key.permissions.bits(), expiry(key.expires_at())))
+    });
+    let rows: Vec<(Uuid, String, i64, Option<Timestamp>)> =
+        all(transaction, folded, "SELECT api_key_id, status, permissions, expires_at FROM api_keys").await?;
+    let rows =
+        rows.into_iter().map(|(id, status, permissions, at)| (id, format!("{status} {permissions} {}", expiry(at))));
     compare(folded, "api_keys", api_keys, rows)?;
+    compare_secrets(transaction, folded).await
+}
 
-    let secrets: Vec<(Uuid, String, Vec<u8>)> =
-        all(transaction, folded, "SELECT api_key_id, public_id, hash FROM api_key_secrets").await?;
-    for (api_key, public_id, hash) in secrets {
-        let written = folded.secrets.get(&public_id);
-        if written.is_none_or(|(of, written)| of.0 != api_key || *written != hex(&hash)) {
-            let what = format!("the row {public_id} of api_key_secrets is not what the ledger says");
-            return Err(Error::corrupt(folded.organization, folded.sequence, what));
+async fn compare_secrets(transaction: &mut Transaction, folded: &Folded) -> Result<(), Error> {
+    let wrong = |what: String| Err(Error::corrupt(folded.organization, folded.sequence, what));
+    let rows: Vec<(String, Uuid, Vec<u8>, Option<Timestamp>)> =
+        all(transaction, folded, "SELECT public_id, api_key_id, hash, expires_at FROM api_key_secrets").await?;
+    let mut found = 0;
+    for (public_id, api_key, hash, expires_at) in rows {
+        found += 1;
+        let row = Secret { api_key: ApiKeyId(api_key), hash: hex(&hash), expires_at };
+        if folded.secrets.get(&public_id) != Some(&row) {
+            return wrong(format!("the row {public_id} of api_key_secrets is not what the ledger says"));
         }
+    }
+    if found < folded.secrets.len() {
+        return wrong("a row of api_key_secrets is missing".to_owned());
     }
     Ok(())
 }

@@ -105,6 +105,12 @@ pub struct ApiKey {
 }
 
 impl ApiKey {
+    /// When its time is over; never, if none.
+    #[must_use]
+    pub const fn expires_at(&self) -> Option<Timestamp> {
+        self.expires_at
+    }
+
     /// What the key is at that moment.
     #[must_use]
     pub fn status_at(&self, now: Timestamp) -> KeyStatus {
