@@ -9,6 +9,7 @@ use orgledger::{
         Database, Store,
         ledger::Request,
         members::Filter,
+        rebuild::rebuild,
         users::{self, NewUser},
     },
 };
@@ -182,6 +183,29 @@ async fn lists_of_people_in_opposite_orders_do_not_wait_for_each_other() {
             found.push(ids);
         }
         assert!(found[0].len() == 9 && found[0] == found[1]);
+    })
+    .await;
+}
+
+/// A rebuild erases members and then reads their people; a rename holds the person and then wants the members. Both take
+/// the person first, so the one waits for the other and not each for each.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_and_a_rename_at_one_moment_both_succeed() {
+    let name = "store::locks::a_rebuild_and_a_rename_at_one_moment_both_succeed";
+    on_postgres(name, async |url| {
+        let world = World::open(url).await;
+        let ada = world.person("ada@example.com").await;
+        world.organization(&ada, "Acme").await;
+        let mut holder = Holder::of(&world, "LOCK TABLE member_history IN EXCLUSIVE MODE").await;
+        let database = world.database().clone();
+        let rebuilt = tokio::spawn(async move { rebuild(&database).await });
+        holder.until_waiting(1, Duration::ZERO).await;
+        let (database, id) = (world.database().clone(), ada.id);
+        let renamed = tokio::spawn(async move { users::rename(&database, id, Some(&named("Robert"))).await });
+        holder.until_waiting(2, Duration::ZERO).await;
+        holder.let_go().await;
+        rebuilt.await.unwrap().unwrap();
+        renamed.await.unwrap().unwrap();
     })
     .await;
 }

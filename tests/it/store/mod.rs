@@ -12,6 +12,7 @@ mod members;
 mod pages;
 mod people;
 mod plans;
+mod purge;
 mod rebuild;
 mod schema;
 mod verify;

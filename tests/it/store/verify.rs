@@ -1,10 +1,10 @@
 //! What `verify` finds when somebody edits a table, and the place that it names.
 
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta};
 use orgledger::{
     domain::{
         OrganizationId,
-        organization::{Permission, Permissions},
+        organization::{Action, Permission, Permissions},
     },
     store::{
         Error, api_keys, hot,
@@ -214,5 +214,33 @@ both_databases! {
         let values = vec!["intruder".into(), acme.0.into(), key.0.into(), vec![7_u8; 32].into()];
         expect(&world, vec![(text, values)], (acme, last, "the row intruder of api_key_secrets")).await;
         assert_eq!(found(&world).await, None);
+    }
+
+    /// An end that was put off: of a key, of a secret in its grace, of a secret whose grace is over.
+    async fn an_expiry_that_was_put_off_is_found_and_named(url: &str) {
+        let world = World::open(url).await;
+        let Life { acme, ada, key, .. } = Life::live(&world).await;
+        let old = api_keys::find(world.database(), acme, [key.0]).await.unwrap().remove(0).public_id;
+        let rotate = || Action::RotateApiKey {
+            api_key: key,
+            secret: world.secret(),
+            old_secret_until: world.now() + TimeDelta::hours(1),
+        };
+        world.act(acme, &ada, rotate()).await;
+        let last = hot::head(world.database(), acme).await.unwrap().unwrap().version;
+        save(&world).await;
+        let text = "UPDATE api_keys SET expires_at = $3 WHERE organization_id = $1 AND api_key_id = $2";
+        let later = vec![acme.0.into(), key.0.into(), (world.now() + TimeDelta::days(900)).into()];
+        expect(&world, vec![(text, later)], (acme, last, &format!("the row {key} of api_keys"))).await;
+        let place = format!("the row {old} of api_key_secrets");
+        let text = "UPDATE api_key_secrets SET expires_at = NULL WHERE public_id = $1";
+        expect(&world, vec![(text, vec![old.clone().into()])], (acme, last, &place)).await;
+
+        world.act(acme, &ada, rotate()).await;
+        let put_back = "INSERT INTO api_key_secrets SELECT * FROM saved_api_key_secrets WHERE public_id = $1";
+        deed(&world, (put_back, vec![old.into()])).await;
+        let (organization, sequence, what) = found(&world).await.unwrap();
+        assert_eq!((organization, sequence), (acme, last + 1));
+        assert!(what.contains(&place), "{what}");
     }
 }
