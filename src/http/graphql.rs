@@ -15,7 +15,7 @@ use axum::{
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Api, BODY_LIMIT, Client, REQUEST_ID, socket};
+use super::{Api, BODY_LIMIT, Client, REQUEST_ID, document, socket};
 use crate::{
     auth::{self, Principal, authenticate},
     graphql::context::RequestContext,
@@ -148,9 +148,12 @@ async fn respond(api: &Api, client: SocketAddr, headers: &HeaderMap, request: Re
             let idempotency_key =
                 headers.get("idempotency-key").and_then(|value| value.to_str().ok()).map(str::to_owned);
             let request = request.data(RequestContext { principal, origin, idempotency_key });
-            let answer = match tokio::time::timeout(TIME_LIMIT, api.schema.execute(request)).await {
-                Ok(answer) => answer,
-                Err(_) => timed_out(),
+            let answer = match within_bounds(request) {
+                Err(refusal) => *refusal,
+                Ok(request) => match tokio::time::timeout(TIME_LIMIT, api.schema.execute(request)).await {
+                    Ok(answer) => answer,
+                    Err(_) => refused("TIMEOUT", "This took too long and was given up."),
+                },
             };
             encode(headers, &with_codes(answer))
         }
@@ -175,10 +178,23 @@ async fn principal(api: &Api, headers: &HeaderMap, origin: &Origin) -> Result<Pr
     }
 }
 
-fn timed_out() -> Answer {
-    let mut error = ServerError::new("This took too long and was given up.", None);
-    error.extensions.get_or_insert_default().set("code", "TIMEOUT");
+/// An answer of the schema's form with nothing but one error.
+pub(super) fn refused(code: &str, message: impl Into<String>) -> Answer {
+    let mut error = ServerError::new(message, None);
+    error.extensions.get_or_insert_default().set("code", code);
     Answer::from_errors(vec![error])
+}
+
+/// The request, if its document is within its bounds. One that cannot be parsed is left to the engine, which says where.
+pub(super) fn within_bounds(mut request: Request) -> Result<Request, Box<Answer>> {
+    let too_complex = |message: String| Box::new(refused("QUERY_TOO_COMPLEX", message));
+    if request.query.len() > document::BYTES {
+        return Err(too_complex(format!("A document has at most {} bytes.", document::BYTES)));
+    }
+    match request.parsed_query().map(document::check) {
+        Ok(Err(message)) => Err(too_complex(message)),
+        Ok(Ok(())) | Err(_) => Ok(request),
+    }
 }
 
 /// Writes an answer in the media type that was asked for. A document that could not be run at all has no `data`, and
@@ -201,9 +217,15 @@ fn encode(headers: &HeaderMap, answer: &Answer) -> Response {
     (status, headers, body).into_response()
 }
 
-/// The answer with a code on every error, whoever made it: the engine's own have none, and mean a bad document.
+/// The answer with a code on every error, whoever made it: the engine's own have none, and mean a bad document. What the
+/// engine says of one that cannot be parsed quotes it; the place is enough.
 pub(super) fn with_codes(mut answer: Answer) -> Answer {
     for error in &mut answer.errors {
+        if error.message.starts_with(" --> ") {
+            let place =
+                error.locations.first().map(|place| format!(" at line {}, column {}", place.line, place.column));
+            error.message = format!("The document cannot be parsed{}.", place.unwrap_or_default());
+        }
         let extensions = error.extensions.get_or_insert_default();
         if extensions.get("code").is_none() {
             extensions.set("code", "BAD_USER_INPUT");

@@ -1,5 +1,6 @@
 //! HTTP: one endpoint for GraphQL, and the small pages behind the links in letters.
 
+pub mod document;
 pub mod graphql;
 pub mod pages;
 mod people;

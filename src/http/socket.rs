@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_graphql::{
-    Data, Executor, Request, Response as Answer, ServerError,
+    Data, Executor, Request, Response as Answer,
     futures_util::stream::{BoxStream, StreamExt},
 };
 use async_graphql_axum::{GraphQLProtocol, GraphQLWebSocket};
@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::{
     Api,
-    graphql::{bearer, problem, read_bearer, with_codes},
+    graphql::{bearer, problem, read_bearer, refused, with_codes, within_bounds},
 };
 use crate::{
     auth::{self, authenticate},
@@ -97,6 +97,7 @@ struct Operations {
 impl Operations {
     async fn admit(&self, request: Request, credential: Option<&SecretString>) -> Result<Request, Answer> {
         let Self { api, origin } = self;
+        let request = within_bounds(request).map_err(|answer| *answer)?;
         let bearer = credential.map(ExposeSecret::expose_secret);
         match authenticate(api.store(), &api.usage, bearer).await {
             Ok(principal) => {
@@ -109,12 +110,6 @@ impl Operations {
             }
         }
     }
-}
-
-fn refused(code: &str, message: &str) -> Answer {
-    let mut error = ServerError::new(message, None);
-    error.extensions.get_or_insert_default().set("code", code);
-    Answer::from_errors(vec![error])
 }
 
 impl Executor for Operations {
