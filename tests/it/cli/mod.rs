@@ -4,3 +4,4 @@ mod callers;
 mod letters;
 mod processes;
 mod serve;
+mod verify;
