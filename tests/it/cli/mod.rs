@@ -5,5 +5,6 @@ mod crash;
 mod letters;
 mod processes;
 mod serve;
+mod ten_thousand;
 mod two_servers;
 mod verify;
