@@ -1,0 +1,13 @@
+//! The service as its clients meet it: over HTTP and WebSocket, on both databases, with answers to the letter.
+//!
+//! A [`server::Server`] is the whole service in this process, with a clock that stands still until it is moved and a
+//! courier that goes when it is told to. Its clients are actors: a person who signed in by an emailed link, an API
+//! key, nobody. What they send are the documents of `tests/fixtures/operations.graphql`, or their own.
+
+mod acme;
+mod operations;
+mod schema;
+mod server;
+mod socket;
+mod transcript;
+mod walk;
