@@ -56,7 +56,7 @@ impl<'a> Acme<'a> {
     pub async fn join(&self, email: &str, role: &str) -> Client {
         let invitation = self.with(json!({ "email": email, "roleId": self.role(role) }));
         assert_eq!(self.ada.refusals("InviteMember", invitation).await, [""; 0]);
-        let token = self.server.token_for(email).await;
+        let token = self.server.invitation_token(email).await;
         let person = self.server.person(email).await;
         assert_eq!(person.refusals("AcceptInvitation", json!({ "token": token })).await, [""; 0]);
         person

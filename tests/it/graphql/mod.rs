@@ -5,9 +5,13 @@
 //! key, nobody. What they send are the documents of `tests/fixtures/operations.graphql`, or their own.
 
 mod acme;
+mod api_keys;
+mod invitations;
+mod members;
 mod operations;
 mod schema;
 mod server;
+mod signing_in;
 mod socket;
 mod transcript;
 mod walk;

@@ -99,20 +99,20 @@ impl Server {
     pub async fn sign_in_token(&self, email: &str) -> String {
         let answer = self.anonymous().operation("RequestSignIn", json!({ "email": email })).await;
         assert_eq!(answer, json!({ "requestSignIn": { "userErrors": [] } }));
-        self.token_for(email).await
+        token(&self.link_for(email, "/sign-in").await).to_owned()
     }
 
-    /// The token in the newest letter to an address, once all letters that are due were delivered.
-    pub async fn token_for(&self, email: &str) -> String {
-        let link = self.link_for(email).await;
-        link.rsplit_once(['=', '/']).unwrap().1.to_owned()
+    /// The token of the newest invitation of an address.
+    pub async fn invitation_token(&self, email: &str) -> String {
+        token(&self.link_for(email, "/invitations").await).to_owned()
     }
 
-    /// The link in the newest letter to an address, once all letters that are due were delivered.
-    pub async fn link_for(&self, email: &str) -> String {
+    /// The newest link to this path in a letter to an address, once all letters that are due were delivered.
+    pub async fn link_for(&self, email: &str, path: &str) -> String {
         let letters = self.letters_to(email).await;
-        let letter = letters.last().unwrap_or_else(|| panic!("no letter to {email}"));
-        letter.lines().find(|line| line.starts_with(&self.url)).expect("a link alone on its line").to_owned()
+        let begin = format!("{}{path}", self.url);
+        let links = letters.iter().flat_map(|letter| letter.lines()).filter(|line| line.starts_with(&begin));
+        links.last().unwrap_or_else(|| panic!("no letter to {email} with a link to {path}")).to_owned()
     }
 
     /// Every letter to an address, oldest first, once all that are due were delivered. Letters that were asked for
@@ -237,6 +237,11 @@ pub async fn reply(request: reqwest::RequestBuilder) -> Reply {
     let body = response.text().await.unwrap();
     let body = serde_json::from_str(&body).unwrap_or_else(|_| panic!("{status} is not JSON: {body}"));
     Reply { status, headers, body }
+}
+
+/// The token at the end of a link.
+pub fn token(link: &str) -> &str {
+    link.rsplit_once(['=', '/']).unwrap().1
 }
 
 /// The text at a place of an answer.
