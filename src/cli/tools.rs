@@ -8,13 +8,12 @@ use crate::{
 
 /// Opens the database that the arguments name.
 pub(super) async fn connect(arguments: &StoreArguments) -> Result<Database, Failure> {
-    let url = match &arguments.database_url {
-        Some(url) => url.clone(),
-        None => {
-            std::fs::create_dir_all(&arguments.data_dir)
-                .map_err(|error| format!("the data directory {}: {error}", arguments.data_dir.display()))?;
-            Database::embedded_url(&arguments.data_dir)
-        }
+    let url = if let Some(url) = &arguments.database_url {
+        url.clone()
+    } else {
+        std::fs::create_dir_all(&arguments.data_dir)
+            .map_err(|error| format!("the data directory {}: {error}", arguments.data_dir.display()))?;
+        Database::embedded_url(&arguments.data_dir)
     };
     Ok(Database::connect(&url).await?)
 }

@@ -14,8 +14,8 @@ pub const EMAIL_LIMIT: usize = 254;
 /// The form in which text is compared, ordered and searched: trimmed, NFC, lower case.
 #[must_use]
 pub fn normalize(text: &str) -> String {
-    // Lower case can decompose (İ), so composition comes last.
-    text.trim().to_lowercase().nfc().collect()
+    // Lower case can decompose (İ), so composition comes last. A sigma is one letter, wherever it stands in a word.
+    text.trim().to_lowercase().nfc().map(|letter| if letter == 'ς' { 'σ' } else { letter }).collect()
 }
 
 /// Why a text is not a value; one sentence for the person who typed it.

@@ -27,12 +27,20 @@ fn change(field: &'static str, from: Option<String>, to: Option<String>) -> Chan
     Change { field, from, to }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a value of a change may be none")]
 fn text(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a value of a change may be none")]
 fn listed(permissions: Permissions) -> Option<String> {
-    Some(permissions.iter().map(|permission| permission.name()).collect::<Vec<_>>().join(" "))
+    Some(
+        permissions
+            .iter()
+            .map(super::super::domain::organization::permissions::Permission::name)
+            .collect::<Vec<_>>()
+            .join(" "),
+    )
 }
 
 fn limited(limit: Option<RateLimit>) -> Option<String> {
@@ -45,7 +53,7 @@ pub fn of(event: &Event, roles: &[RoleRow]) -> Vec<Change> {
         let known = roles.iter().find(|row| row.role_id == id.0);
         Some(known.map_or_else(|| id.to_string(), |row| row.key.clone()))
     };
-    match event {
+    let mut changes = match event {
         Event::OrganizationCreated { kind, name, description } => vec![
             change("kind", None, text(kind.rules().name)),
             change("name", None, text(name)),
@@ -65,8 +73,8 @@ pub fn of(event: &Event, roles: &[RoleRow]) -> Vec<Change> {
         Event::MemberRoleChanged { from, to, .. } => vec![change("role", role(from), role(to))],
         Event::MemberDeactivated { .. } => vec![change("status", text("ACTIVE"), text("INACTIVE"))],
         Event::MemberReactivated { .. } => vec![change("status", text("INACTIVE"), text("ACTIVE"))],
-        Event::MemberRemoved { role_id, .. } | Event::MemberLeft { role_id, .. } => {
-            vec![change("role", role(role_id), None), change("status", None, text("FORMER"))]
+        Event::MemberRemoved { role_id, status, .. } | Event::MemberLeft { role_id, status, .. } => {
+            vec![change("role", role(role_id), None), change("status", text(status.name()), text("FORMER"))]
         }
         Event::InvitationSent { role_id, .. } => {
             vec![change("role", None, role(role_id)), change("state", None, text("PENDING"))]
@@ -77,8 +85,11 @@ pub fn of(event: &Event, roles: &[RoleRow]) -> Vec<Change> {
         Event::ApiKeyCreated { .. } | Event::ApiKeyUpdated { .. } => of_api_key(event),
         Event::ApiKeyDisabled { .. } => vec![change("status", text("ACTIVE"), text("DISABLED"))],
         Event::ApiKeyEnabled { .. } => vec![change("status", text("DISABLED"), text("ACTIVE"))],
-        Event::ApiKeyRevoked { .. } => vec![change("status", None, text("REVOKED"))],
-    }
+        Event::ApiKeyRevoked { status, .. } => vec![change("status", text(status.name()), text("REVOKED"))],
+    };
+    // What was empty and stays empty did not change.
+    changes.retain(|change| change.from != change.to);
+    changes
 }
 
 fn of_api_key(event: &Event) -> Vec<Change> {
@@ -106,7 +117,7 @@ fn of_api_key(event: &Event) -> Vec<Change> {
             if let Some(event::Change { from, to }) = rate_limit {
                 changes.push(change("rateLimit", limited(*from), limited(*to)));
             }
-            if let Some(event::Change { from, to }) = expires_at {
+            if let Some(event::ExpiryChange { from, to }) = expires_at {
                 changes.push(change("expiresAt", time(from), time(to)));
             }
             changes

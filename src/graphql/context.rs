@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use async_graphql::{Context, Error, Result};
+use async_graphql::{Context, Result};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
@@ -171,5 +171,5 @@ pub async fn access(ctx: &Context<'_>, organization: OrganizationId) -> Result<O
 
 /// The organization after a command on it: the caller has access, or has just lost it.
 pub async fn access_after(ctx: &Context<'_>, organization: OrganizationId) -> Result<Arc<Access>> {
-    access(ctx, organization).await?.ok_or_else(|| Error::from(errors::not_found()))
+    access(ctx, organization).await?.ok_or_else(errors::not_found)
 }

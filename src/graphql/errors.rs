@@ -184,18 +184,18 @@ impl From<Error> for Stop {
     }
 }
 
-/// What a mutation answers.
+/// What a mutation answers: empty, where it was refused.
 pub trait Payload: Default {
-    /// The same with nothing but the reasons.
-    fn refused(errors: Vec<UserError>) -> Self;
+    /// Where the reasons go.
+    fn user_errors(&mut self) -> &mut Vec<UserError>;
 }
 
 /// Makes payloads of structs with a field `user_errors`.
 macro_rules! payloads {
     ($($payload:ty),+ $(,)?) => {
         $(impl $crate::graphql::errors::Payload for $payload {
-            fn refused(user_errors: Vec<$crate::graphql::errors::UserError>) -> Self {
-                Self { user_errors, ..Self::default() }
+            fn user_errors(&mut self) -> &mut Vec<$crate::graphql::errors::UserError> {
+                &mut self.user_errors
             }
         })+
     };
@@ -206,7 +206,11 @@ pub(crate) use payloads;
 pub async fn answer<P: Payload>(ctx: &Context<'_>, work: impl Future<Output = Result<P, Stop>>) -> Result<P> {
     match work.await {
         Ok(payload) => Ok(payload),
-        Err(Stop::Refused(refusals)) => Ok(P::refused(refusals.iter().map(UserError::from).collect())),
+        Err(Stop::Refused(refusals)) => {
+            let mut payload = P::default();
+            payload.user_errors().extend(refusals.iter().map(UserError::from));
+            Ok(payload)
+        }
         Err(Stop::Store(error)) => Err(internal(ctx, &error)),
         Err(Stop::Failed(error)) => Err(error),
     }

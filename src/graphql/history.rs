@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
@@ -14,7 +13,7 @@ use super::{
     fields::moment,
     members::{filter_list, search_text},
     organization::ActivityEntry,
-    paging::{self, Connection, ConnectionEdge, Edge, LEDGER, Paging, ledger_cursor},
+    paging::{self, Connection, Edge, Paging},
     people::Actor,
 };
 use crate::{
@@ -57,13 +56,6 @@ pub struct AuditFilter {
     to: Option<DateTime<Utc>>,
     /// A part of the type or of the reason.
     search: Option<String>,
-}
-
-/// Which events are sent.
-#[derive(Clone, Debug, Default, InputObject)]
-pub struct EventFilter {
-    /// Of one of these types, or with one of these prefixes as `member.*`.
-    pub types: Option<Vec<String>>,
 }
 
 /// What an entry is about.
@@ -171,17 +163,17 @@ impl AuditEntry {
     }
 }
 
-fn event_id(recorded: &Recorded) -> ID {
+pub(super) fn event_id(recorded: &Recorded) -> ID {
     GlobalId::Event(recorded.organization, recorded.sequence).to_string().into()
 }
 
-fn actor(access: &Access, recorded: &Recorded, names: &Names) -> Option<Actor> {
+pub(super) fn actor(access: &Access, recorded: &Recorded, names: &Names) -> Option<Actor> {
     Some(Actor::new(access.organization, recorded.metadata.actor()?, names))
 }
 
 fn target(access: &Access, recorded: &Recorded, names: &Names) -> AuditTarget {
     let organization = access.organization;
-    let (kind, id, named) = match recorded.event.target() {
+    let (kind, id, object) = match recorded.event.target() {
         Target::Organization => {
             let id = GlobalId::Organization(organization).to_string().into();
             let display_name = Some(access.row.name.clone());
@@ -191,11 +183,11 @@ fn target(access: &Access, recorded: &Recorded, names: &Names) -> AuditTarget {
         Target::Invitation(id) => (TargetKind::Invitation, GlobalId::Invitation(organization, id), id.0),
         Target::ApiKey(id) => (TargetKind::ApiKey, GlobalId::ApiKey(organization, id), id.0),
     };
-    AuditTarget { kind, id: id.to_string().into(), display_name: names.get(named) }
+    AuditTarget { kind, id: id.to_string().into(), display_name: names.get(object) }
 }
 
 /// Today's names of everybody and everything in these events.
-async fn names(ctx: &Context<'_>, access: &Access, events: &[&Recorded]) -> Result<Names> {
+pub(super) async fn names(ctx: &Context<'_>, access: &Access, events: &[&Recorded]) -> Result<Names> {
     let mut wanted = Wanted::default();
     for recorded in events {
         if let Some(actor) = recorded.metadata.actor() {
@@ -302,85 +294,4 @@ pub async fn recent(ctx: &Context<'_>, access: &Arc<Access>, limit: u32) -> Resu
         ActivityEntry::new(recorded.event.name().to_owned(), recorded.recorded_at, actor)
     };
     Ok(recorded.into_iter().map(short).collect())
-}
-
-/// An event of the ledger.
-#[derive(Clone, SimpleObject)]
-pub struct Event {
-    /// Its id.
-    id: ID,
-    /// Its place in the ledger, from 1.
-    sequence: u64,
-    /// Its permanent name.
-    #[graphql(name = "type")]
-    event_type: String,
-    /// The version of the shape of its data.
-    version: u32,
-    /// When it was recorded.
-    occurred_at: DateTime<Utc>,
-    /// Who did it.
-    actor: Option<Actor>,
-    /// Its fields. Ids are those of the API; no field names a person otherwise.
-    data: Value,
-}
-
-/// An event with its place; a heartbeat has a place and no event.
-#[derive(SimpleObject)]
-pub struct EventEdge {
-    /// The place, to go on from.
-    pub cursor: String,
-    /// The event.
-    pub node: Option<Event>,
-}
-
-impl ConnectionEdge for EventEdge {
-    type Node = Event;
-
-    fn cursor(&self) -> &str {
-        &self.cursor
-    }
-
-    fn node(&self) -> Option<&Event> {
-        self.node.as_ref()
-    }
-}
-
-/// A page of events.
-pub type EventConnection = Connection<EventEdge>;
-
-/// The events, oldest first.
-pub async fn events(ctx: &Context<'_>, access: &Arc<Access>, paging: Paging) -> Result<EventConnection> {
-    access.require(organization::Permission::AuditRead)?;
-    let database = &store(ctx)?.database;
-    let filter = Filter::default();
-    let window = paging.window(LEDGER)?;
-    let page = filter.page(database, access.organization, Direction::Ascending, &window).await;
-    let page = page.map_err(|error| errors::internal(ctx, &error))?;
-    let total = if ctx.look_ahead().field("totalCount").exists() {
-        Some(filter.count(database, access.organization).await.map_err(|error| errors::internal(ctx, &error))?)
-    } else {
-        None
-    };
-    let recorded: Vec<_> = page.rows.iter().map(|entry| &entry.recorded).collect();
-    let names = names(ctx, access, &recorded).await?;
-    Ok(Connection::new(page, total, |entry| edge(access, &entry.recorded, &names)))
-}
-
-/// The edges of events, with today's names.
-pub async fn edges(ctx: &Context<'_>, access: &Access, events: &[Recorded]) -> Result<Vec<EventEdge>> {
-    let names = names(ctx, access, &events.iter().collect::<Vec<_>>()).await?;
-    Ok(events.iter().map(|recorded| edge(access, recorded, &names)).collect())
-}
-
-fn edge(access: &Access, recorded: &Recorded, names: &Names) -> EventEdge {
-    let node = Event {
-        id: event_id(recorded),
-        sequence: recorded.sequence,
-        event_type: recorded.event.name().to_owned(),
-        version: organization::Event::VERSION,
-        occurred_at: recorded.recorded_at,
-        actor: actor(access, recorded, names),
-        data: changes::data(access.organization, recorded),
-    };
-    EventEdge { cursor: ledger_cursor(recorded.sequence), node: Some(node) }
 }

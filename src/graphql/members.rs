@@ -6,20 +6,19 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject
 use chrono::{DateTime, Utc};
 
 use super::{
-    api_keys::ApiKey,
-    context::{Access, access, access_after, caller, services, store},
+    context::{Access, store},
     decisions::MemberDecisions,
-    errors::{self, Stop, UserError, answer, bad_input, payloads},
-    fields::{Fields, GivenTerms, moment},
+    errors::{self, bad_input},
+    fields::moment,
     history::AuditEntry,
-    paging::{self, Connection, Edge, Paging, ledger_cursor},
-    people::{Actor, User, happened, user_id},
+    paging::{self, Connection, Edge, Paging},
+    people::{Actor, User, happened},
     roles::{Permission, Role},
 };
 use crate::{
     domain::{
         self, GlobalId, OrganizationId, RoleId, UserId,
-        organization::{self, Action, Permissions, members::MemberStatus as Status},
+        organization::{self, Permissions, members::MemberStatus as Status},
     },
     store::{
         history, members,
@@ -236,7 +235,7 @@ impl Member {
 impl Member {
     /// Their id in the organization; it stays the same when they leave and come back. As of a moment of the past it
     /// carries the sequence, so that a cache does not take the past for the present.
-    async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         let (organization, user) = (self.access.organization, self.user_id());
         let id = match self.as_of {
             None => GlobalId::Member(organization, user),
@@ -272,7 +271,7 @@ impl Member {
     /// The person.
     async fn user(&self) -> User {
         User {
-            id: user_id(self.row.user_id),
+            person: self.user_id(),
             name: self.row.name.clone(),
             email: self.row.email.clone(),
             avatar_url: self.row.avatar_url.clone(),
@@ -357,226 +356,4 @@ pub struct MembershipPeriod {
     from: DateTime<Utc>,
     /// Until then; none, if it goes on.
     until: Option<DateTime<Utc>>,
-}
-
-/// What happens to the API keys that a person created when their membership ends or rests.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Enum)]
-#[graphql(remote = "organization::CreatedKeys")]
-pub enum CreatedKeys {
-    /// They live on: a key belongs to the organization.
-    #[default]
-    Keep,
-    /// They are switched off.
-    Disable,
-    /// They end for good.
-    Revoke,
-}
-
-/// A change of a member's role.
-#[derive(Debug, InputObject)]
-pub struct ChangeMemberRoleInput {
-    /// The organization.
-    organization_id: ID,
-    /// The member.
-    member_id: ID,
-    /// The role to give.
-    role_id: ID,
-    /// Why; shown in the audit log.
-    reason: Option<String>,
-    /// Refuse if the member is at another version.
-    expected_version: Option<i32>,
-    /// Do it once, however often it is sent, for 24 hours.
-    idempotency_key: Option<String>,
-}
-
-/// A member to deactivate.
-#[derive(Debug, InputObject)]
-pub struct DeactivateMemberInput {
-    /// The organization.
-    organization_id: ID,
-    /// The member.
-    member_id: ID,
-    /// Why; shown in the audit log.
-    reason: Option<String>,
-    /// What happens to the keys they created; they are kept, unless told otherwise.
-    created_keys: Option<CreatedKeys>,
-    /// Refuse if the member is at another version.
-    expected_version: Option<i32>,
-}
-
-/// A member to reactivate.
-#[derive(Debug, InputObject)]
-pub struct ReactivateMemberInput {
-    /// The organization.
-    organization_id: ID,
-    /// The member.
-    member_id: ID,
-    /// Refuse if the member is at another version.
-    expected_version: Option<i32>,
-}
-
-/// A member to remove.
-#[derive(Debug, InputObject)]
-pub struct RemoveMemberInput {
-    /// The organization.
-    organization_id: ID,
-    /// The member.
-    member_id: ID,
-    /// Why; shown in the audit log.
-    reason: Option<String>,
-    /// What happens to the keys they created; they are kept, unless told otherwise.
-    created_keys: Option<CreatedKeys>,
-    /// Refuse if the member is at another version.
-    expected_version: Option<i32>,
-}
-
-/// A changed member.
-#[derive(Default, SimpleObject)]
-pub struct MemberPayload {
-    /// The member, as they are now.
-    member: Option<Member>,
-    /// The place in the ledger to wait for.
-    cursor: Option<String>,
-    /// Why nothing was written.
-    user_errors: Vec<UserError>,
-}
-
-/// A removed member.
-#[derive(Default, SimpleObject)]
-pub struct RemoveMemberPayload {
-    /// The member who was removed.
-    removed_member_id: Option<ID>,
-    /// The keys they had created, as they are now.
-    api_keys_created: Vec<ApiKey>,
-    /// The place in the ledger to wait for.
-    cursor: Option<String>,
-    /// Why nothing was written.
-    user_errors: Vec<UserError>,
-}
-
-payloads!(MemberPayload, RemoveMemberPayload);
-
-/// Mutations of members.
-#[derive(Default)]
-pub struct MemberMutations;
-
-/// Mutations of members.
-#[Object]
-impl MemberMutations {
-    /// Gives a member another role, with effect at once.
-    async fn change_member_role(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Who gets which role.")] input: ChangeMemberRoleInput,
-    ) -> Result<MemberPayload> {
-        answer(ctx, async {
-            let mut fields = Fields::default();
-            let organization = fields.organization("organizationId", &input.organization_id);
-            let member = fields.member("memberId", organization, &input.member_id);
-            let role = fields.role("roleId", organization, &input.role_id);
-            let given = GivenTerms {
-                reason: input.reason.as_deref(),
-                expected_version: input.expected_version,
-                idempotency_key: input.idempotency_key.as_deref(),
-            };
-            let terms = fields.terms(ctx, &input, given)?;
-            let (Some(organization), Some(member), Some(role)) = (organization, member, role) else {
-                return Err(fields.stop());
-            };
-            fields.check()?;
-            change(ctx, organization, member, Action::ChangeMemberRole { member, role }, terms).await
-        })
-        .await
-    }
-
-    /// Takes a member's access and keeps the membership.
-    async fn deactivate_member(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Whose access is taken.")] input: DeactivateMemberInput,
-    ) -> Result<MemberPayload> {
-        answer(ctx, async {
-            let mut fields = Fields::default();
-            let organization = fields.organization("organizationId", &input.organization_id);
-            let member = fields.member("memberId", organization, &input.member_id);
-            let given = GivenTerms {
-                reason: input.reason.as_deref(),
-                expected_version: input.expected_version,
-                ..GivenTerms::default()
-            };
-            let terms = fields.terms(ctx, &input, given)?;
-            let (Some(organization), Some(member)) = (organization, member) else { return Err(fields.stop()) };
-            fields.check()?;
-            let created_keys = input.created_keys.unwrap_or_default().into();
-            change(ctx, organization, member, Action::DeactivateMember { member, created_keys }, terms).await
-        })
-        .await
-    }
-
-    /// Gives a deactivated member their access back.
-    async fn reactivate_member(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Who gets access back.")] input: ReactivateMemberInput,
-    ) -> Result<MemberPayload> {
-        answer(ctx, async {
-            let mut fields = Fields::default();
-            let organization = fields.organization("organizationId", &input.organization_id);
-            let member = fields.member("memberId", organization, &input.member_id);
-            let given = GivenTerms { expected_version: input.expected_version, ..GivenTerms::default() };
-            let terms = fields.terms(ctx, &input, given)?;
-            let (Some(organization), Some(member)) = (organization, member) else { return Err(fields.stop()) };
-            fields.check()?;
-            change(ctx, organization, member, Action::ReactivateMember { member }, terms).await
-        })
-        .await
-    }
-
-    /// Removes a member, who loses access at once.
-    async fn remove_member(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Who is removed.")] input: RemoveMemberInput,
-    ) -> Result<RemoveMemberPayload> {
-        answer(ctx, async {
-            let mut fields = Fields::default();
-            let organization = fields.organization("organizationId", &input.organization_id);
-            let member = fields.member("memberId", organization, &input.member_id);
-            let given = GivenTerms {
-                reason: input.reason.as_deref(),
-                expected_version: input.expected_version,
-                ..GivenTerms::default()
-            };
-            let terms = fields.terms(ctx, &input, given)?;
-            let (Some(organization), Some(member)) = (organization, member) else { return Err(fields.stop()) };
-            fields.check()?;
-            let created_keys = input.created_keys.unwrap_or_default().into();
-            let action = Action::RemoveMember { member, created_keys };
-            let receipt = services(ctx)?.commands.execute(&caller(ctx)?, organization, action, terms).await?;
-            let access = access_after(ctx, organization).await?;
-            Ok(RemoveMemberPayload {
-                removed_member_id: Some(GlobalId::Member(organization, member).to_string().into()),
-                api_keys_created: ApiKey::find_all(ctx, &access, receipt.objects).await?,
-                cursor: Some(ledger_cursor(receipt.version)),
-                user_errors: Vec::new(),
-            })
-        })
-        .await
-    }
-}
-
-/// Gives a command about a member, and reads the member back. Who just lowered their own role may see less now.
-async fn change(
-    ctx: &Context<'_>,
-    organization: OrganizationId,
-    member: UserId,
-    action: Action,
-    terms: crate::commands::Terms,
-) -> Result<MemberPayload, Stop> {
-    let receipt = services(ctx)?.commands.execute(&caller(ctx)?, organization, action, terms).await?;
-    let member = match access(ctx, organization).await? {
-        Some(access) => Member::find(ctx, &access, member).await?,
-        None => None,
-    };
-    Ok(MemberPayload { member, cursor: Some(ledger_cursor(receipt.version)), user_errors: Vec::new() })
 }

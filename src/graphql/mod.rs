@@ -1,17 +1,20 @@
 //! The GraphQL API: a resolver parses what was asked, has it executed or read, and shapes the answer. No rule of
 //! the business stands here, and no SQL.
 
-use async_graphql::{Context, ID, MergedObject, Object, Result, Schema};
+use async_graphql::{Context, ID, Object, Result, Schema};
 
 mod api_keys;
 mod changes;
 pub mod context;
 mod decisions;
 mod errors;
+mod events;
 mod fields;
 mod history;
 mod invitations;
 mod members;
+mod mutations;
+mod node;
 mod organization;
 mod paging;
 mod people;
@@ -20,8 +23,10 @@ mod subscriptions;
 mod viewer;
 
 use context::{Services, request, services, store};
-use errors::internal;
+use errors::{bad_input, internal};
 use invitations::InvitationPreview;
+use mutations::MutationRoot;
+use node::Node;
 use organization::Organization;
 use viewer::Viewer;
 
@@ -31,6 +36,9 @@ use crate::auth::Principal;
 const DEPTH: usize = 20;
 /// How many fields a document may ask for.
 const FIELDS: usize = 2000;
+
+/// How many objects `nodes` reads: each may take a statement of its own.
+const NODES: usize = 20;
 
 /// What can be read.
 pub struct QueryRoot;
@@ -53,6 +61,27 @@ impl QueryRoot {
         organization::find(ctx, &id).await
     }
 
+    /// An object by its id; null, if there is none or the caller may not see it.
+    async fn node(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: ID) -> Result<Option<Node>> {
+        node::find(ctx, &id).await
+    }
+
+    /// Objects by their ids, in the order of the ids; 20 at most.
+    async fn nodes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Their ids.")] ids: Vec<ID>,
+    ) -> Result<Vec<Option<Node>>> {
+        if ids.len() > NODES {
+            return Err(bad_input("At most 20 objects can be read at once."));
+        }
+        let mut nodes = Vec::with_capacity(ids.len());
+        for id in &ids {
+            nodes.push(node::find(ctx, id).await?);
+        }
+        Ok(nodes)
+    }
+
     /// The invitation behind a link; null, if the link is not one of ours. No credential is needed.
     async fn invitation(
         &self,
@@ -64,16 +93,6 @@ impl QueryRoot {
         Ok(found.map(|(link, row)| InvitationPreview::of(row, Some(link.generation), now)))
     }
 }
-
-/// What can be changed.
-#[derive(Default, MergedObject)]
-pub struct MutationRoot(
-    viewer::ViewerMutations,
-    organization::OrganizationMutations,
-    members::MemberMutations,
-    invitations::InvitationMutations,
-    api_keys::ApiKeyMutations,
-);
 
 /// The schema.
 pub type ApiSchema = Schema<QueryRoot, MutationRoot, subscriptions::SubscriptionRoot>;

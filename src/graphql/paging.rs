@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::{
     api_keys::ApiKey,
     errors::{bad_input, top},
-    history::{AuditEntry, EventEdge},
+    events::EventEdge,
+    history::AuditEntry,
     invitations::Invitation,
     members::Member,
     organization::OrganizationEdge,

@@ -1,6 +1,6 @@
 //! People, and who acted: the directory as members of an organization see it.
 
-use async_graphql::{Enum, ID, SimpleObject};
+use async_graphql::{ComplexObject, Enum, ID, SimpleObject};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -11,9 +11,11 @@ use crate::{
 
 /// A person.
 #[derive(Clone, Debug, SimpleObject)]
+#[graphql(complex)]
 pub struct User {
-    /// Their id.
-    pub id: ID,
+    /// Who they are.
+    #[graphql(skip)]
+    pub person: UserId,
     /// What they are called, if anybody said.
     pub name: Option<String>,
     /// Their email address.
@@ -24,21 +26,25 @@ pub struct User {
     pub last_login_at: Option<DateTime<Utc>>,
 }
 
+/// A person.
+#[ComplexObject]
+impl User {
+    /// Their id.
+    pub async fn id(&self) -> ID {
+        GlobalId::User(self.person).to_string().into()
+    }
+}
+
 impl From<UserRow> for User {
     fn from(row: UserRow) -> Self {
         Self {
-            id: user_id(row.user_id),
+            person: UserId(row.user_id),
             name: row.name,
             email: row.email,
             avatar_url: row.avatar_url,
             last_login_at: happened(row.last_login_at),
         }
     }
-}
-
-/// The id of a person.
-pub fn user_id(id: Uuid) -> ID {
-    GlobalId::User(UserId(id)).to_string().into()
 }
 
 /// A moment, unless it stands for never.

@@ -114,7 +114,7 @@ impl Role {
 #[Object]
 impl Role {
     /// Its id.
-    async fn id(&self) -> ID {
+    pub async fn id(&self) -> ID {
         GlobalId::Role(self.access.organization, RoleId(self.row.role_id)).to_string().into()
     }
 

@@ -11,7 +11,8 @@ use tokio::sync::watch;
 use super::{
     context::{Access, request, store},
     errors::{internal, not_found, top, unauthenticated},
-    history::{EventEdge, EventFilter, edges, type_patterns},
+    events::{EventEdge, EventFilter, edges},
+    history::type_patterns,
     paging::{ledger_cursor, ledger_sequence},
 };
 use crate::{

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, Result, SimpleObject};
+use async_graphql::{Context, ID, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 
 use super::{
     api_keys::ApiKey,
-    context::{Access, request, services, store},
-    errors::{self, UserError, answer, payloads, unauthenticated},
-    fields::Fields,
+    context::{Access, store},
+    errors::{self},
     invitations::InvitationPreview,
     organization::{Organization, OrganizationEdge},
     paging::{self, Connection, Paging},
@@ -17,8 +16,8 @@ use super::{
     roles::Role,
 };
 use crate::{
-    auth::{Principal, sign_in},
-    domain::{GlobalId, Refusal, SessionId, UserId},
+    auth::Principal,
+    domain::{GlobalId, SessionId},
     store::{
         invitations,
         page::{Key, Page, Position},
@@ -130,185 +129,4 @@ pub struct Session {
     expires_at: DateTime<Utc>,
     /// Whether this request uses it.
     current: bool,
-}
-
-/// Whose account to sign in to.
-#[derive(Debug, InputObject)]
-pub struct RequestSignInInput {
-    /// The address of the account; it is made when the sign-in is completed.
-    email: String,
-}
-
-/// The token of a sign-in link.
-#[derive(Debug, InputObject)]
-pub struct CompleteSignInInput {
-    /// The token.
-    token: String,
-}
-
-/// What changes of the caller; what is left out stays, null clears.
-#[derive(Debug, InputObject)]
-pub struct UpdateViewerInput {
-    /// Their name.
-    name: MaybeUndefined<String>,
-}
-
-/// A session to end.
-#[derive(Debug, InputObject)]
-pub struct EndSessionInput {
-    /// The session.
-    session_id: ID,
-}
-
-/// The same answer whether or not anybody has the address.
-#[derive(Default, SimpleObject)]
-pub struct RequestSignInPayload {
-    /// Why no letter was sent.
-    user_errors: Vec<UserError>,
-}
-
-/// A new session.
-#[derive(Default, SimpleObject)]
-pub struct CompleteSignInPayload {
-    /// The token of the session, this once: send it as `Authorization: Bearer …`.
-    session_token: Option<String>,
-    /// When the session ends at the latest.
-    expires_at: Option<DateTime<Utc>>,
-    /// The person who is signed in now.
-    viewer: Option<Viewer>,
-    /// Why nobody is signed in.
-    user_errors: Vec<UserError>,
-}
-
-/// The changed caller.
-#[derive(Default, SimpleObject)]
-pub struct UpdateViewerPayload {
-    /// The person, as they are now.
-    user: Option<User>,
-    /// Why nothing was written.
-    user_errors: Vec<UserError>,
-}
-
-/// An ended session.
-#[derive(Default, SimpleObject)]
-pub struct EndSessionPayload {
-    /// Why nothing was written.
-    user_errors: Vec<UserError>,
-}
-
-/// The ended session of this request.
-#[derive(Default, SimpleObject)]
-pub struct SignOutPayload {
-    /// Why nothing was written.
-    user_errors: Vec<UserError>,
-}
-
-payloads!(RequestSignInPayload, CompleteSignInPayload, UpdateViewerPayload, EndSessionPayload, SignOutPayload);
-
-/// Mutations of the caller.
-#[derive(Default)]
-pub struct ViewerMutations;
-
-/// The signed-in person of this request.
-fn person(ctx: &Context<'_>) -> Result<Result<(UserId, SessionId), Refusal>> {
-    match request(ctx)?.principal {
-        Principal::Anonymous => Err(unauthenticated()),
-        Principal::ApiKey { .. } => Ok(Err(Refusal::UserRequired)),
-        Principal::User { user, session } => Ok(Ok((user, session))),
-    }
-}
-
-/// Mutations of the caller.
-#[Object]
-impl ViewerMutations {
-    /// Sends a sign-in link to an address. The answer is the same whether or not anybody has it.
-    async fn request_sign_in(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Whose account.")] input: RequestSignInInput,
-    ) -> Result<RequestSignInPayload> {
-        answer(ctx, async {
-            let mut fields = Fields::default();
-            let Some(email) = fields.email("email", &input.email) else { return Err(fields.stop()) };
-            let ip = request(ctx)?.origin.ip.as_deref().unwrap_or_default();
-            sign_in::request(store(ctx)?, email, ip).await?;
-            Ok(RequestSignInPayload::default())
-        })
-        .await
-    }
-
-    /// Uses a sign-in link up and begins a session.
-    async fn complete_sign_in(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "The link's token.")] input: CompleteSignInInput,
-    ) -> Result<CompleteSignInPayload> {
-        answer(ctx, async {
-            let signed_in = sign_in::complete(&services(ctx)?.commands.store, &input.token).await?;
-            let Some(signed_in) = signed_in else {
-                return Err(Refusal::invalid("token", "is not a sign-in link that is still good").into());
-            };
-            let principal = Principal::User { user: UserId(signed_in.user.user_id), session: signed_in.session };
-            Ok(CompleteSignInPayload {
-                session_token: Some(signed_in.token.expose().to_owned()),
-                expires_at: Some(signed_in.expires_at),
-                viewer: Some(Viewer(principal)),
-                user_errors: Vec::new(),
-            })
-        })
-        .await
-    }
-
-    /// Changes the caller's own name.
-    async fn update_viewer(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "What changes.")] input: UpdateViewerInput,
-    ) -> Result<UpdateViewerPayload> {
-        answer(ctx, async {
-            let (user, _) = person(ctx)??;
-            let database = &store(ctx)?.database;
-            let mut fields = Fields::default();
-            let name = match &input.name {
-                MaybeUndefined::Undefined => None,
-                MaybeUndefined::Null => Some(None),
-                MaybeUndefined::Value(name) => Some(fields.name("name", name)),
-            };
-            fields.check()?;
-            if let Some(name) = name {
-                users::rename(database, user, name.as_ref()).await?;
-            }
-            let row = users::find(database, user).await?;
-            Ok(UpdateViewerPayload { user: row.map(User::from), user_errors: Vec::new() })
-        })
-        .await
-    }
-
-    /// Ends the session of this request.
-    async fn sign_out(&self, ctx: &Context<'_>) -> Result<SignOutPayload> {
-        answer(ctx, async {
-            let (user, session) = person(ctx)??;
-            sessions::end(&store(ctx)?.database, user, session).await?;
-            Ok(SignOutPayload::default())
-        })
-        .await
-    }
-
-    /// Ends one of the caller's sessions.
-    async fn end_session(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Which session.")] input: EndSessionInput,
-    ) -> Result<EndSessionPayload> {
-        answer(ctx, async {
-            let (user, _) = person(ctx)??;
-            let mut fields = Fields::default();
-            let Some(session) = fields.session("sessionId", &input.session_id) else { return Err(fields.stop()) };
-            if !sessions::end(&store(ctx)?.database, user, session).await? {
-                return Err(Refusal::NotFound { field: "sessionId" }.into());
-            }
-            Ok(EndSessionPayload::default())
-        })
-        .await
-    }
 }

@@ -75,12 +75,11 @@ pub(super) async fn post(
         let message = "A request has at most 256 KiB.";
         return problem(StatusCode::PAYLOAD_TOO_LARGE, "BAD_USER_INPUT", message);
     };
-    match parse(&body) {
-        Some(request) => respond(&api, client, &headers, request).await,
-        None => {
-            let message = "Send one GraphQL request as a JSON object.";
-            problem(StatusCode::BAD_REQUEST, "BAD_USER_INPUT", message)
-        }
+    if let Some(request) = parse(&body) {
+        respond(&api, client, &headers, request).await
+    } else {
+        let message = "Send one GraphQL request as a JSON object.";
+        problem(StatusCode::BAD_REQUEST, "BAD_USER_INPUT", message)
     }
 }
 

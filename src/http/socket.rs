@@ -33,7 +33,7 @@ const BUFFER: usize = 4 * 1024;
 /// The largest message, in bytes.
 const MESSAGE_LIMIT: usize = 64 * 1024;
 /// How long a connection may say nothing before it is closed; clients answer or send pings.
-const SILENCE: Duration = Duration::from_secs(300);
+const SILENCE: Duration = Duration::from_mins(5);
 
 /// The credential that a connection was opened with.
 struct Credential(Option<SecretString>);

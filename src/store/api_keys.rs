@@ -15,7 +15,7 @@ use crate::{
         organization::{
             Event,
             api_keys::KeyStatus,
-            event::{Change, SecretRecord},
+            event::{Change, ExpiryChange, SecretRecord},
         },
         values::normalize,
     },
@@ -197,7 +197,7 @@ pub(super) async fn project(transaction: &mut Transaction, recorded: &Recorded) 
         Event::ApiKeyUpdated { .. } => return edit(transaction, recorded).await,
         Event::ApiKeyDisabled { api_key_id } => update(recorded, *api_key_id, "status").bind("DISABLED"),
         Event::ApiKeyEnabled { api_key_id } => update(recorded, *api_key_id, "status").bind("ACTIVE"),
-        Event::ApiKeyRevoked { api_key_id } => {
+        Event::ApiKeyRevoked { api_key_id, .. } => {
             update(recorded, *api_key_id, "status = 'REVOKED', revoked_at").bind(recorded.recorded_at)
         }
         Event::ApiKeyRotated { api_key_id, secret, old_secret_until } => {
@@ -278,7 +278,7 @@ async fn edit(transaction: &mut Transaction, recorded: &Recorded) -> Result<(), 
         statement.push(", units_per_minute = ").push_value(to.map(|limit| i64::from(limit.units_per_minute)));
         statement.push(", burst = ").push_value(to.map(|limit| i64::from(limit.burst)));
     }
-    if let Some(Change { to, .. }) = expires_at {
+    if let Some(ExpiryChange { to, .. }) = expires_at {
         statement.push(", expires_at = ").push_value(*to);
     }
     statement.push(" WHERE organization_id = ").push_value(recorded.organization.0);

@@ -10,7 +10,7 @@ use super::{
     database::Transaction,
     hot::Head,
     invitations::{self, InvitationDetails},
-    outbox, projection,
+    outbox, profile, projection,
     statement::Statement,
 };
 use crate::{
@@ -54,8 +54,8 @@ impl Reason {
 /// Everything that one command writes.
 pub(super) struct Append {
     pub(super) organization: OrganizationId,
-    /// The version that the command was decided on.
-    pub(super) before: u64,
+    /// The head that the command was decided on.
+    pub(super) before: Head,
     pub(super) head: Head,
     pub(super) events: Vec<Recorded>,
     pub(super) actor: Actor,
@@ -77,6 +77,9 @@ impl Append {
             projection::project(transaction, recorded).await?;
         }
         self.enqueue_letters(transaction).await?;
+        if self.deletes() {
+            profile::erase_facts(transaction, self.organization).await?;
+        }
         if let Some(idempotency) = &self.idempotency {
             let done = (self.head.version, &self.objects[..]);
             commands::keep(transaction, self.organization, self.actor, idempotency, done, self.now).await?;
@@ -84,26 +87,34 @@ impl Append {
         Ok(())
     }
 
+    /// Moves the head from the version and the hash that the command was decided on, or finds that it has moved.
     async fn move_head(&self, transaction: &mut Transaction) -> Result<(), Error> {
-        let deleted = matches!(self.events.last().map(|last| &last.event), Some(Event::OrganizationDeleted {}));
-        let state = if deleted { "DELETED" } else { "LIVING" };
-        let text = if self.before == 0 {
-            "INSERT INTO streams (organization_id, version, head_hash, recorded_at, state) \
-             SELECT $1, $2, $3, $4, $5 WHERE $6 = 0 ON CONFLICT DO NOTHING"
+        let state = if self.deletes() { "DELETED" } else { "LIVING" };
+        let mut statement = if self.before.version == 0 {
+            Statement::new(
+                "INSERT INTO streams (organization_id, version, head_hash, recorded_at, state) \
+                 VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+            )
         } else {
-            "UPDATE streams SET version = $2, head_hash = $3, recorded_at = $4, state = $5 \
-             WHERE organization_id = $1 AND version = $6"
-        };
-        let moved = Statement::new(text)
-            .bind(self.organization.0)
-            .bind(self.head.version)
-            .bind(&self.head.hash[..])
-            .bind(self.head.recorded_at)
-            .bind(state)
-            .bind(self.before)
-            .run_in(transaction)
-            .await?;
-        if moved == 1 { Ok(()) } else { Err(Error::Conflict) }
+            Statement::new(
+                "UPDATE streams SET version = $2, head_hash = $3, recorded_at = $4, state = $5 \
+                 WHERE organization_id = $1",
+            )
+        }
+        .bind(self.organization.0)
+        .bind(self.head.version)
+        .bind(&self.head.hash[..])
+        .bind(self.head.recorded_at)
+        .bind(state);
+        if self.before.version > 0 {
+            statement.push(" AND version = ").push_value(self.before.version);
+            statement.push(" AND head_hash = ").push_value(&self.before.hash[..]);
+        }
+        if statement.run_in(transaction).await? == 1 { Ok(()) } else { Err(Error::Conflict) }
+    }
+
+    fn deletes(&self) -> bool {
+        matches!(self.events.last().map(|last| &last.event), Some(Event::OrganizationDeleted {}))
     }
 
     async fn insert_events(&self, transaction: &mut Transaction) -> Result<(), Error> {

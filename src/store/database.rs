@@ -18,6 +18,10 @@ use super::Error;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
 const READERS: u32 = 8;
 const POSTGRES_CONNECTIONS: u32 = 16;
+const APPENDERS: u32 = 2;
+/// How long a statement waits for a lock in PostgreSQL: no longer than its request lives.
+const LOCK_TIMEOUT: &str = "8s";
+const APPEND_LOCK_TIMEOUT: &str = "100ms";
 
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -26,7 +30,13 @@ static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 #[derive(Clone, Debug)]
 pub enum Database {
     /// PostgreSQL 15 or newer.
-    Postgres(PgPool),
+    Postgres {
+        /// Connections for everything.
+        pool: PgPool,
+        /// Connections of the appending task, which waits for the lock of a head only a moment: a longer wait for one
+        /// organization would hold up all others. Whoever meets such a lock waits for it in a transaction of its own.
+        appender: PgPool,
+    },
     /// SQLite in WAL mode.
     Sqlite {
         /// Connections that only read.
@@ -40,7 +50,7 @@ pub enum Database {
 macro_rules! on {
     ($database:expr, |$pool:ident| $body:expr) => {
         match $database {
-            $crate::store::database::Database::Postgres($pool) => $body,
+            $crate::store::database::Database::Postgres { pool: $pool, .. } => $body,
             $crate::store::database::Database::Sqlite { readers: $pool, .. } => $body,
         }
     };
@@ -91,8 +101,14 @@ impl Database {
             return Ok(Self::Sqlite { readers, writer });
         }
         let options = PgConnectOptions::from_str(url)?.application_name("orgledger").disable_statement_logging();
-        let pool = PgPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT);
-        Ok(Self::Postgres(pool.connect_with(options).await?))
+        let pool = |size, lock_timeout| {
+            let options = options.clone().options([("lock_timeout", lock_timeout)]);
+            PgPoolOptions::new().max_connections(size).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options)
+        };
+        let (pool, appender) = (pool(POSTGRES_CONNECTIONS, LOCK_TIMEOUT), pool(APPENDERS, APPEND_LOCK_TIMEOUT));
+        // The first connection tells at once whether there is a database.
+        drop(pool.acquire().await?);
+        Ok(Self::Postgres { pool, appender })
     }
 
     /// The URL of the embedded default in a data directory.
@@ -103,7 +119,7 @@ impl Database {
     /// Brings the tables to what this version needs.
     pub async fn migrate(&self) -> Result<(), Error> {
         match self {
-            Self::Postgres(pool) => POSTGRES_MIGRATIONS.run(pool).await?,
+            Self::Postgres { pool, .. } => POSTGRES_MIGRATIONS.run(pool).await?,
             Self::Sqlite { writer, .. } => SQLITE_MIGRATIONS.run(writer).await?,
         }
         Ok(())
@@ -112,15 +128,23 @@ impl Database {
     /// Begins a transaction that writes.
     pub async fn begin(&self) -> Result<Transaction, Error> {
         Ok(match self {
-            Self::Postgres(pool) => Transaction::Postgres(pool.begin().await?),
+            Self::Postgres { pool, .. } => Transaction::Postgres(pool.begin().await?),
             Self::Sqlite { writer, .. } => Transaction::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
         })
+    }
+
+    /// Begins a transaction of the appending task.
+    pub(super) async fn begin_append(&self) -> Result<Transaction, Error> {
+        match self {
+            Self::Postgres { appender, .. } => Ok(Transaction::Postgres(appender.begin().await?)),
+            Self::Sqlite { .. } => self.begin().await,
+        }
     }
 
     /// Begins a transaction that reads one state of everything.
     pub async fn snapshot(&self) -> Result<Transaction, Error> {
         Ok(match self {
-            Self::Postgres(pool) => {
+            Self::Postgres { pool, .. } => {
                 let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
                 Transaction::Postgres(pool.begin_with(begin).await?)
             }
@@ -131,7 +155,10 @@ impl Database {
     /// Closes every connection, once what runs has ended.
     pub async fn close(&self) {
         match self {
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres { pool, appender } => {
+                pool.close().await;
+                appender.close().await;
+            }
             Self::Sqlite { readers, writer } => {
                 readers.close().await;
                 writer.close().await;
@@ -145,6 +172,14 @@ impl Transaction {
     pub(super) const fn row_lock(&self) -> &'static str {
         match self {
             Self::Postgres(_) => " FOR UPDATE",
+            Self::Sqlite(_) => "",
+        }
+    }
+
+    /// The same for rows that are only read: they do not change until the transaction ends.
+    pub(super) const fn share_lock(&self) -> &'static str {
+        match self {
+            Self::Postgres(_) => " FOR SHARE",
             Self::Sqlite(_) => "",
         }
     }

@@ -113,7 +113,7 @@ impl EventStore<Organization> for Execution {
                 Receipt { version: context.hot.head.version, objects: self.objects(&[]), ..Receipt::default() };
             return Ok(Vec::new());
         }
-        let before = context.hot.head.version;
+        let before = context.hot.head.clone();
         let events = self.record(events, &context.hot.head).map_err(failed)?;
         let objects = self.objects(&events);
         let Some(last) = events.last() else { return Ok(Vec::new()) };

@@ -11,14 +11,8 @@ use super::{
 };
 use crate::domain::{OrganizationId, Timestamp, UserId, organization::Target};
 
-/// The events after a sequence up to another, in order.
-pub async fn after(
-    database: &Database,
-    organization: OrganizationId,
-    after: u64,
-    until: u64,
-) -> Result<Vec<Recorded>, Error> {
-    let rows: Vec<EventRow> = Statement::new(format!(
+fn after_statement(organization: OrganizationId, after: u64, until: u64) -> Statement {
+    Statement::new(format!(
         "SELECT {} FROM events e WHERE e.organization_id = $1 AND e.sequence > $2 AND e.sequence <= $3 \
          ORDER BY e.sequence",
         EventRow::COLUMNS
@@ -26,8 +20,27 @@ pub async fn after(
     .bind(organization.0)
     .bind(after)
     .bind(until)
-    .all(database)
-    .await?;
+}
+
+/// The same inside a transaction.
+pub(super) async fn after_in(
+    transaction: &mut Transaction,
+    organization: OrganizationId,
+    after: u64,
+    until: u64,
+) -> Result<Vec<Recorded>, Error> {
+    let rows: Vec<EventRow> = after_statement(organization, after, until).all_in(transaction).await?;
+    rows.into_iter().map(EventRow::decode).collect()
+}
+
+/// The events after a sequence up to another, in order.
+pub async fn after(
+    database: &Database,
+    organization: OrganizationId,
+    after: u64,
+    until: u64,
+) -> Result<Vec<Recorded>, Error> {
+    let rows: Vec<EventRow> = after_statement(organization, after, until).all(database).await?;
     rows.into_iter().map(EventRow::decode).collect()
 }
 

@@ -121,7 +121,7 @@ struct Job {
 async fn write(database: Database, mut jobs: mpsc::Receiver<Job>) {
     while let Some(Job { append, done }) = jobs.recv().await {
         let result = async {
-            let mut transaction = database.begin().await?;
+            let mut transaction = database.begin_append().await?;
             append.run(&mut transaction).await?;
             transaction.commit().await
         };
@@ -168,6 +168,13 @@ impl Ledger {
                 return Ok(receipt);
             }
             let (result, receipt, fresh) = self.attempt(request, freshness).await;
+            // The same command may have been done between the look and the decision: that is its answer then.
+            if !receipt.written
+                && fresh
+                && let Some(receipt) = self.done_before(request).await?
+            {
+                return Ok(receipt);
+            }
             match result {
                 Ok(()) if receipt.written || fresh => return Ok(receipt),
                 Err(AggregateError::UserError(refusal)) if fresh => return Err(refusal.into()),
@@ -235,7 +242,7 @@ impl Ledger {
                 } else {
                     head(&self.database, organization).await?
                 };
-                (self.catch_up(organization, hot, head).await?, true)
+                (self.catch_up(organization, hot, head, transaction.as_mut()).await?, true)
             }
         };
         let context = Context {
@@ -250,27 +257,44 @@ impl Ledger {
         Ok(context)
     }
 
-    /// Folds what an aggregate lacks up to the head.
-    async fn catch_up(&self, organization: OrganizationId, hot: Option<Hot>, head: Option<Head>) -> Result<Hot, Error> {
+    /// Folds what an aggregate lacks up to the head. Inside a transaction everything is read there: a command that holds
+    /// one connection and waits for another could wait for itself.
+    async fn catch_up(
+        &self,
+        organization: OrganizationId,
+        hot: Option<Hot>,
+        head: Option<Head>,
+        transaction: Option<&mut Transaction>,
+    ) -> Result<Hot, Error> {
         let head = head.unwrap_or_else(|| Head::genesis(organization));
-        let mut aggregate = match hot {
-            Some(hot) if hot.head.version == head.version => return Ok(hot),
-            Some(hot) if hot.head.version < head.version => {
-                let mut aggregate = hot.aggregate;
-                let tail = history::after(&self.database, organization, hot.head.version, head.version).await?;
+        let hot = match hot {
+            Some(hot) if hot.head.hash == head.hash => return Ok(hot),
+            Some(hot) if hot.head.version < head.version => hot,
+            // A head that went back, or sideways, is another history: nothing of the old one is kept.
+            _ => Hot { aggregate: Organization::default(), head: Head::genesis(organization) },
+        };
+        let Hot { mut aggregate, head: from } = hot;
+        match transaction {
+            None if from.version == 0 => aggregate = self.load(organization, head.version).await?,
+            transaction => {
+                let tail = match transaction {
+                    Some(transaction) => {
+                        history::after_in(transaction, organization, from.version, head.version).await?
+                    }
+                    None => history::after(&self.database, organization, from.version, head.version).await?,
+                };
+                if tail.first().is_some_and(|first| first.prev_hash != from.hash) {
+                    let what = "the stream does not continue what was read before";
+                    return Err(Error::corrupt(organization, from.version, what));
+                }
                 for recorded in &tail {
                     aggregate.evolve(&recorded.event);
                 }
-                aggregate
             }
-            _ => self.load(organization, head.version).await?,
-        };
+        }
         if aggregate.version() != head.version {
             let what = format!("the stream ends at {}, its head says {}", aggregate.version(), head.version);
             return Err(Error::corrupt(organization, head.version, what));
-        }
-        if head.version == 0 {
-            aggregate = Organization::default();
         }
         Ok(Hot { aggregate, head })
     }
@@ -279,7 +303,7 @@ impl Ledger {
     async fn load(&self, organization: OrganizationId, version: u64) -> Result<Organization, Error> {
         let id = organization.to_string();
         let events = match &self.database {
-            Database::Postgres(pool) => {
+            Database::Postgres { pool, .. } => {
                 PostgresEventRepository::new(pool.clone()).get_events::<Organization>(&id).await
             }
             Database::Sqlite { readers, .. } => {

@@ -218,15 +218,17 @@ pub(super) async fn project(transaction: &mut Transaction, recorded: &Recorded) 
     let (user, statement) = match &recorded.event {
         Event::MemberJoined { user_id, role_id, invited_by, .. } => {
             belong(transaction, recorded.organization, *user_id, true).await?;
-            let statement = Statement::new(
+            // The person's row is held, so that a rename at the same moment is not missed by both sides.
+            let share = transaction.share_lock();
+            let statement = Statement::new(format!(
                 "INSERT INTO members (organization_id, user_id, version, role_id, status, joined_at, \
                  invited_by_kind, invited_by_id, name_key, email_key, search_key, last_login_at) \
                  SELECT $1, $2, $3, $4, 'ACTIVE', $5, $6, $7, u.name_key, u.email_key, \
-                 u.name_key || $8 || u.email_key, u.last_login_at FROM users u WHERE u.user_id = $2 \
+                 u.name_key || $8 || u.email_key, u.last_login_at FROM users u WHERE u.user_id = $2{share} \
                  ON CONFLICT (organization_id, user_id) DO UPDATE SET version = excluded.version, \
                  role_id = excluded.role_id, status = excluded.status, joined_at = excluded.joined_at, \
-                 invited_by_kind = excluded.invited_by_kind, invited_by_id = excluded.invited_by_id",
-            )
+                 invited_by_kind = excluded.invited_by_kind, invited_by_id = excluded.invited_by_id"
+            ))
             .bind(recorded.organization.0)
             .bind(user_id.0)
             .bind(recorded.sequence)

@@ -110,6 +110,11 @@ pub enum Error {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
+        // Waited too long for a lock, met a deadlock, or lost a race of serializable transactions: try again.
+        let lost = |code: std::borrow::Cow<'_, str>| matches!(&*code, "55P03" | "40P01" | "40001");
+        if error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(lost) {
+            return Self::Conflict;
+        }
         Self::Unavailable(error)
     }
 }

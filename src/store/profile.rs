@@ -139,7 +139,7 @@ pub(super) async fn project(transaction: &mut Transaction, recorded: &Recorded) 
         Event::OrganizationRenamed { to, .. } => update(recorded, "name").bind(to),
         Event::OrganizationDescriptionChanged { to, .. } => update(recorded, "description").bind(to.clone()),
         Event::OrganizationDefaultRoleChanged { to, .. } => update(recorded, "default_role_id").bind(to.0),
-        Event::OrganizationDeleted {} => return erase(transaction, recorded.organization).await,
+        Event::OrganizationDeleted {} => return erase(transaction, recorded.organization, &projection::TABLES).await,
         _ => return Ok(()),
     };
     statement.run_in(transaction).await.map(|_| ())
@@ -151,9 +151,18 @@ fn update(recorded: &Recorded, column: &str) -> Statement {
         .bind(recorded.organization.0)
 }
 
-/// Takes everything of an organization out of view.
-async fn erase(transaction: &mut Transaction, organization: OrganizationId) -> Result<(), Error> {
-    for table in projection::TABLES.into_iter().chain(projection::FACTS).chain(["outbox", "event_context"]) {
+/// Erases what stands beside the ledger of an organization that has ended.
+pub(super) async fn erase_facts(transaction: &mut Transaction, organization: OrganizationId) -> Result<(), Error> {
+    erase(transaction, organization, &projection::FACTS).await
+}
+
+/// Takes an organization's rows out of tables.
+pub(super) async fn erase(
+    transaction: &mut Transaction,
+    organization: OrganizationId,
+    tables: &[&str],
+) -> Result<(), Error> {
+    for table in tables {
         let text = format!("DELETE FROM {table} WHERE organization_id = $1");
         Statement::new(text).bind(organization.0).run_in(transaction).await?;
     }

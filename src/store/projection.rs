@@ -28,5 +28,5 @@ pub(super) const TABLES: [&str; 10] = [
     "user_invitations",
 ];
 
-/// The tables of an organization beside the ledger that are facts of their own; they end with the organization.
-pub(super) const FACTS: [&str; 3] = ["invitation_details", "api_key_usage", "commands"];
+/// The tables beside the ledger that hold facts of their own. A rebuild keeps them; they end with the organization.
+pub(super) const FACTS: [&str; 5] = ["invitation_details", "api_key_usage", "commands", "outbox", "event_context"];

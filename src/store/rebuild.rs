@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Database, Error, aggregate::EventRow, hot, projection, statement::Statement};
+use super::{Database, Error, aggregate::EventRow, hot, profile, projection, statement::Statement};
 use crate::domain::OrganizationId;
 
 const PAGE: u32 = 1000;
@@ -47,10 +47,7 @@ pub async fn rebuild(database: &Database) -> Result<Report, Error> {
 async fn rebuild_one(database: &Database, organization: OrganizationId) -> Result<u64, Error> {
     let mut transaction = database.begin().await?;
     let Some(head) = hot::head_in(&mut transaction, organization).await? else { return Ok(0) };
-    for table in projection::TABLES {
-        let text = format!("DELETE FROM {table} WHERE organization_id = $1");
-        Statement::new(text).bind(organization.0).run_in(&mut transaction).await?;
-    }
+    profile::erase(&mut transaction, organization, &projection::TABLES).await?;
     let mut done = 0;
     loop {
         let rows: Vec<EventRow> = Statement::new(format!(

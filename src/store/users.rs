@@ -52,12 +52,19 @@ pub async fn resolve(database: &Database, wanted: &[NewUser], now: Timestamp) ->
 }
 
 async fn resolve_in(transaction: &mut Transaction, wanted: &[NewUser], now: Timestamp) -> Result<Vec<UserRow>, Error> {
+    // In one order, so that two that make the same people do not wait for each other.
+    let mut wanted: Vec<_> = wanted.iter().collect();
+    wanted.sort_unstable_by_key(|user| user.email.key());
+    wanted.dedup_by_key(|user| user.email.key());
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut insert = Statement::new(
         "INSERT INTO users (user_id, email, email_key, name_key, salt, email_verified, created_at, last_login_at) \
          VALUES ",
     );
     let mut separator = "";
-    for NewUser { id, salt, email } in wanted {
+    for NewUser { id, salt, email } in &wanted {
         insert.push(separator).push_list([
             Value::from(id.0),
             email.as_str().into(),
@@ -81,14 +88,16 @@ async fn resolve_in(transaction: &mut Transaction, wanted: &[NewUser], now: Time
 pub(super) async fn sign_in(transaction: &mut Transaction, user: &NewUser, now: Timestamp) -> Result<UserRow, Error> {
     let rows = resolve_in(transaction, std::slice::from_ref(user), now).await?;
     let row = rows.into_iter().next().ok_or(Error::Stopped)?;
-    Statement::new("UPDATE users SET email_verified = $2, last_login_at = $3 WHERE user_id = $1")
+    Statement::new("UPDATE users SET email = $4, email_verified = $2, last_login_at = $3 WHERE user_id = $1")
         .bind(row.user_id)
         .bind(true)
         .bind(now)
+        .bind(user.email.as_str())
         .run_in(transaction)
         .await?;
     refresh_copies(transaction, UserId(row.user_id)).await?;
-    Ok(UserRow { last_login_at: now, ..row })
+    // The form that the person typed counts, not the one that somebody invited them by.
+    Ok(UserRow { email: user.email.as_str().to_owned(), last_login_at: now, ..row })
 }
 
 /// Gives a person another name, or none.

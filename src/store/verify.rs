@@ -1,14 +1,23 @@
-//! Checks that nobody rewrote the ledger: every hash, every sequence, every head; and that the rows which queries
-//! read say what the ledger says.
+//! Checks that nobody rewrote the ledger: every hash, every sequence, every head; and that the rows which decide
+//! access (members, roles, invitations, keys and their secrets) say what the ledger says. It writes nothing, so it may
+//! run beside servers; rows that only show something (names, times, history) are made anew by a rebuild, not checked.
 
 use std::collections::HashMap;
 
 use uuid::Uuid;
 
 use super::{
-    Database, Error, aggregate::EventRow, chain, database::Transaction, number, rebuild, statement::Statement,
+    Database, Error, NEVER,
+    aggregate::EventRow,
+    chain,
+    database::Transaction,
+    number, rebuild,
+    statement::{Row, Statement},
 };
-use crate::domain::{Organization, OrganizationId, UserId};
+use crate::{
+    domain::{ApiKeyId, Organization, OrganizationId, Timestamp, organization::Event},
+    secrets::hex,
+};
 
 const PAGE: u32 = 1000;
 
@@ -57,47 +66,120 @@ async fn headless(database: &Database) -> Result<(), Error> {
     }
 }
 
+#[derive(sqlx::FromRow)]
+struct HeadRow {
+    version: i64,
+    head_hash: Vec<u8>,
+    recorded_at: Timestamp,
+    state: String,
+}
+
 async fn verify_one(database: &Database, organization: OrganizationId) -> Result<u64, Error> {
     let mut transaction = database.snapshot().await?;
-    let head: Option<(i64, Vec<u8>)> =
-        Statement::new("SELECT version, head_hash FROM streams WHERE organization_id = $1")
+    let head: Option<HeadRow> =
+        Statement::new("SELECT version, head_hash, recorded_at, state FROM streams WHERE organization_id = $1")
             .bind(organization.0)
             .optional_in(&mut transaction)
             .await?;
-    let Some((version, head_hash)) = head else { return Ok(0) };
-    let version = number(version);
-    let mut aggregate = Organization::default();
-    let mut hash = chain::genesis(organization).to_vec();
-    let mut sequence = 0;
+    let Some(head) = head else { return Ok(0) };
+    let mut folded = Folded::new(organization);
     loop {
-        let rows = events_after(&mut transaction, organization, sequence).await?;
+        let rows = events_after(&mut transaction, organization, folded.sequence).await?;
         if rows.is_empty() {
             break;
         }
         for row in rows {
-            let found = number(row.sequence);
-            sequence += 1;
-            if found != sequence {
-                return Err(Error::corrupt(organization, sequence, format!("the event is missing, {found} follows")));
-            }
-            if row.prev_hash != hash {
-                return Err(Error::corrupt(organization, sequence, "it does not continue its predecessor"));
-            }
-            hash = row.computed_hash(&hash)?.to_vec();
-            if row.hash != hash {
-                return Err(Error::corrupt(organization, sequence, "the event is not what was written"));
-            }
-            aggregate.evolve(&row.decode()?.event);
+            folded.take(row)?;
         }
     }
+    let Folded { sequence, .. } = folded;
+    let wrong = |what: String| Err(Error::corrupt(organization, sequence, what));
+    let version = number(head.version);
     if sequence != version {
-        return Err(Error::corrupt(organization, sequence, format!("the stream ends here, its head says {version}")));
+        return wrong(format!("the stream ends here, its head says {version}"));
     }
-    if hash != head_hash {
-        return Err(Error::corrupt(organization, sequence, "the head has another hash than the last event"));
+    if folded.hash != head.head_hash {
+        return wrong("the head has another hash than the last event".to_owned());
     }
-    compare_rows(&mut transaction, organization, version, &aggregate).await?;
+    let state = if folded.deleted { "DELETED" } else { "LIVING" };
+    if head.recorded_at != folded.recorded_at || head.state != state {
+        return wrong("the head has another time or state than the last event".to_owned());
+    }
+    stock_columns(&mut transaction, organization).await?;
+    compare_rows(&mut transaction, &folded).await?;
     Ok(sequence)
+}
+
+/// A stream as far as it was read and found good.
+struct Folded {
+    organization: OrganizationId,
+    sequence: u64,
+    hash: Vec<u8>,
+    recorded_at: Timestamp,
+    deleted: bool,
+    aggregate: Organization,
+    /// Every secret that a key ever had, by its public id.
+    secrets: HashMap<String, (ApiKeyId, String)>,
+}
+
+impl Folded {
+    fn new(organization: OrganizationId) -> Self {
+        Self {
+            organization,
+            sequence: 0,
+            hash: chain::genesis(organization).to_vec(),
+            recorded_at: NEVER,
+            deleted: false,
+            aggregate: Organization::default(),
+            secrets: HashMap::new(),
+        }
+    }
+
+    /// Takes the next event, if it is what was written behind its predecessor.
+    fn take(&mut self, row: EventRow) -> Result<(), Error> {
+        self.sequence += 1;
+        let wrong = |what: String| Err(Error::corrupt(self.organization, self.sequence, what));
+        let found = number(row.sequence);
+        if found != self.sequence {
+            return wrong(format!("the event is missing, {found} follows"));
+        }
+        if row.prev_hash != self.hash {
+            return wrong("it does not continue its predecessor".to_owned());
+        }
+        self.hash = row.computed_hash(&self.hash)?.to_vec();
+        if row.hash != self.hash {
+            return wrong("the event is not what was written".to_owned());
+        }
+        let recorded = row.decode()?;
+        self.recorded_at = recorded.recorded_at;
+        match &recorded.event {
+            Event::OrganizationDeleted {} => self.deleted = true,
+            Event::ApiKeyCreated { api_key_id, secret, .. } | Event::ApiKeyRotated { api_key_id, secret, .. } => {
+                self.secrets.insert(secret.public_id.clone(), (*api_key_id, secret.hash.clone()));
+            }
+            _ => {}
+        }
+        self.aggregate.evolve(&recorded.event);
+        Ok(())
+    }
+}
+
+/// The columns by which the stock repositories find events are not under the hash.
+async fn stock_columns(transaction: &mut Transaction, organization: OrganizationId) -> Result<(), Error> {
+    let row: Option<(i64,)> = Statement::new(
+        "SELECT sequence FROM events WHERE organization_id = $1 \
+         AND (aggregate_id <> $2 OR aggregate_type <> 'organization') LIMIT 1",
+    )
+    .bind(organization.0)
+    .bind(organization.to_string())
+    .optional_in(transaction)
+    .await?;
+    match row {
+        None => Ok(()),
+        Some((sequence,)) => {
+            Err(Error::corrupt(organization, number(sequence), "the event is filed under another aggregate"))
+        }
+    }
 }
 
 async fn events_after(
@@ -116,54 +198,66 @@ async fn events_after(
     .await
 }
 
-/// Holds the rows of members, invitations and keys against the folded state.
-async fn compare_rows(
-    transaction: &mut Transaction,
-    organization: OrganizationId,
-    version: u64,
-    aggregate: &Organization,
-) -> Result<(), Error> {
-    let wrong = |what: String| Err(Error::corrupt(organization, version, what));
-    let members: Vec<(Uuid, Uuid, String)> =
-        Statement::new("SELECT user_id, role_id, status FROM members WHERE organization_id = $1")
-            .bind(organization.0)
-            .all_in(transaction)
-            .await?;
-    let mut expected: HashMap<UserId, _> = aggregate.members().collect();
-    for (user, role, status) in members {
-        let same = expected
-            .remove(&UserId(user))
-            .is_some_and(|member| member.role.0 == role && member.status.name() == status);
-        if !same {
-            return wrong(format!("the row of member {user} is not what the ledger says"));
+/// Holds the rows that decide access against the folded state: members, roles, invitations, keys and their secrets.
+async fn compare_rows(transaction: &mut Transaction, folded: &Folded) -> Result<(), Error> {
+    let Folded { aggregate, .. } = folded;
+    let members = aggregate
+        .members()
+        .map(|(id, member)| (id.0, format!("{} {} {}", member.role.0.simple(), member.status.name(), member.version)));
+    let rows: Vec<(Uuid, Uuid, String, i64)> =
+        all(transaction, folded, "SELECT user_id, role_id, status, version FROM members").await?;
+    let rows =
+        rows.into_iter().map(|(id, role, status, version)| (id, format!("{} {status} {version}", role.simple())));
+    compare(folded, "members", members, rows)?;
+
+    let roles = aggregate.roles().map(|(id, role)| (id.0, format!("{} {}", role.level, role.permissions.bits())));
+    let rows: Vec<(Uuid, i64, i64)> = all(transaction, folded, "SELECT role_id, level, permissions FROM roles").await?;
+    let rows = rows.into_iter().map(|(id, level, permissions)| (id, format!("{level} {permissions}")));
+    compare(folded, "roles", roles, rows)?;
+
+    let invitations = aggregate.invitations().map(|(id, invitation)| (id.0, invitation.state().name().to_owned()));
+    let rows: Vec<(Uuid, String)> = all(transaction, folded, "SELECT invitation_id, state FROM invitations").await?;
+    compare(folded, "invitations", invitations, rows.into_iter())?;
+
+    let api_keys =
+        aggregate.api_keys().map(|(id, key)| (id.0, format!("{} {}", key.status.name(), key.permissions.bits())));
+    let rows: Vec<(Uuid, String, i64)> =
+        all(transaction, folded, "SELECT api_key_id, status, permissions FROM api_keys").await?;
+    let rows = rows.into_iter().map(|(id, status, permissions)| (id, format!("{status} {permissions}")));
+    compare(folded, "api_keys", api_keys, rows)?;
+
+    let secrets: Vec<(Uuid, String, Vec<u8>)> =
+        all(transaction, folded, "SELECT api_key_id, public_id, hash FROM api_key_secrets").await?;
+    for (api_key, public_id, hash) in secrets {
+        let written = folded.secrets.get(&public_id);
+        if written.is_none_or(|(of, written)| of.0 != api_key || *written != hex(&hash)) {
+            let what = format!("the row {public_id} of api_key_secrets is not what the ledger says");
+            return Err(Error::corrupt(folded.organization, folded.sequence, what));
         }
     }
-    if let Some(user) = expected.keys().next() {
-        return wrong(format!("the row of member {user} is missing"));
-    }
-    let invitations = aggregate.invitations().map(|(id, invitation)| (id.0, invitation.state().name())).collect();
-    compare_states(transaction, organization, version, ("invitations", "invitation_id", "state"), invitations).await?;
-    let api_keys = aggregate.api_keys().map(|(id, key)| (id.0, key.status.name())).collect();
-    compare_states(transaction, organization, version, ("api_keys", "api_key_id", "status"), api_keys).await
+    Ok(())
 }
 
-async fn compare_states(
-    transaction: &mut Transaction,
-    organization: OrganizationId,
-    version: u64,
-    (table, id, state): (&str, &str, &str),
-    mut expected: HashMap<Uuid, &str>,
+async fn all<T: Row>(transaction: &mut Transaction, folded: &Folded, select: &str) -> Result<Vec<T>, Error> {
+    let text = format!("{select} WHERE organization_id = $1");
+    Statement::new(text).bind(folded.organization.0).all_in(transaction).await
+}
+
+fn compare(
+    folded: &Folded,
+    table: &str,
+    expected: impl Iterator<Item = (Uuid, String)>,
+    rows: impl Iterator<Item = (Uuid, String)>,
 ) -> Result<(), Error> {
-    let text = format!("SELECT {id}, {state} FROM {table} WHERE organization_id = $1");
-    let rows: Vec<(Uuid, String)> = Statement::new(text).bind(organization.0).all_in(transaction).await?;
-    for (row, state) in rows {
-        if expected.remove(&row) != Some(&state) {
-            let what = format!("the row {row} of {table} is not what the ledger says");
-            return Err(Error::corrupt(organization, version, what));
+    let wrong = |what: String| Err(Error::corrupt(folded.organization, folded.sequence, what));
+    let mut expected: HashMap<Uuid, String> = expected.collect();
+    for (id, row) in rows {
+        if expected.remove(&id) != Some(row) {
+            return wrong(format!("the row {id} of {table} is not what the ledger says"));
         }
     }
     match expected.keys().next() {
         None => Ok(()),
-        Some(row) => Err(Error::corrupt(organization, version, format!("the row {row} of {table} is missing"))),
+        Some(id) => wrong(format!("the row {id} of {table} is missing")),
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Action, Command, Decided, Event, Organization,
-    event::Change,
+    event::{Change, ExpiryChange},
     permissions::Permissions,
     policy::{Ask, OrganizationAction, Subject},
 };
@@ -146,7 +146,7 @@ impl Organization {
             }
             Action::RevokeApiKey { api_key } => {
                 let (_, key) = self.key(command, OrganizationAction::RevokeApiKey, *api_key, Permissions::NONE)?;
-                let event = Event::ApiKeyRevoked { api_key_id: *api_key };
+                let event = Event::ApiKeyRevoked { api_key_id: *api_key, status: key.status };
                 Ok((key.status != KeyStatus::Revoked).then_some(event).into())
             }
             _ => Ok(Decided::default()),
@@ -237,7 +237,8 @@ impl Organization {
         let rate_limit = rate_limit
             .map(|to| to.or((key.key_type == KeyType::AiAgent).then_some(RateLimit::AI_AGENT)))
             .and_then(|to| Change::between(&key.rate_limit, to));
-        let expires_at = expires_at.and_then(|to| Change::between(&key.expires_at, to));
+        let expires_at =
+            expires_at.filter(|to| key.expires_at != *to).map(|to| ExpiryChange { from: key.expires_at, to });
         let changed = name.is_some()
             || description.is_some()
             || permissions.is_some()

@@ -6,8 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    api_keys::{KeyType, RateLimit},
+    api_keys::{KeyStatus, KeyType, RateLimit},
     kinds::Kind,
+    members::MemberStatus,
     permissions::Permissions,
 };
 use crate::domain::{
@@ -27,6 +28,52 @@ pub struct Change<T> {
     pub from: T,
     /// After.
     pub to: T,
+}
+
+/// An expiry before and after; none is never.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpiryChange {
+    /// Before.
+    #[serde(with = "optional_time")]
+    pub from: Option<Timestamp>,
+    /// After.
+    #[serde(with = "optional_time")]
+    pub to: Option<Timestamp>,
+}
+
+/// Times in events: always six decimals and `Z`, so that one moment has one text under the hash.
+mod time {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::domain::Timestamp;
+
+    pub(super) fn text(at: &Timestamp) -> String {
+        at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+    }
+
+    pub(super) fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&text(at))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        Timestamp::deserialize(deserializer)
+    }
+}
+
+/// The same for times that may be none.
+mod optional_time {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::domain::Timestamp;
+
+    #[expect(clippy::ref_option, reason = "the form that serde asks for")]
+    pub(super) fn serialize<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+        at.as_ref().map(super::time::text).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+        Option::<Timestamp>::deserialize(deserializer)
+    }
 }
 
 /// What is stored of a key's secret.
@@ -78,12 +125,12 @@ pub enum Event {
     /// A member was switched on again.
     #[serde(rename = "member.reactivated")]
     MemberReactivated { user_id: UserId },
-    /// A member was removed.
+    /// A member was removed; the role and the status are those they had.
     #[serde(rename = "member.removed")]
-    MemberRemoved { user_id: UserId, role_id: RoleId },
-    /// A member left.
+    MemberRemoved { user_id: UserId, role_id: RoleId, status: MemberStatus },
+    /// A member left; the role and the status are those they had.
     #[serde(rename = "member.left")]
-    MemberLeft { user_id: UserId, role_id: RoleId },
+    MemberLeft { user_id: UserId, role_id: RoleId, status: MemberStatus },
 
     /// A person was invited.
     #[serde(rename = "invitation.sent")]
@@ -93,7 +140,9 @@ pub enum Event {
         role_id: RoleId,
         email_commitment: Commitment,
         invited_by: Actor,
+        #[serde(with = "time")]
         sent_at: Timestamp,
+        #[serde(with = "time")]
         expires_at: Timestamp,
     },
     /// The invitation was sent again: the older links died.
@@ -102,7 +151,9 @@ pub enum Event {
         invitation_id: InvitationId,
         generation: u32,
         invited_by: Actor,
+        #[serde(with = "time")]
         sent_at: Timestamp,
+        #[serde(with = "time")]
         expires_at: Timestamp,
     },
     /// The invited person accepted.
@@ -125,6 +176,7 @@ pub enum Event {
         permissions: Permissions,
         level: u8,
         rate_limit: Option<RateLimit>,
+        #[serde(with = "optional_time")]
         expires_at: Option<Timestamp>,
         created_by: Actor,
         secret: SecretRecord,
@@ -142,7 +194,7 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rate_limit: Option<Change<Option<RateLimit>>>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        expires_at: Option<Change<Option<Timestamp>>>,
+        expires_at: Option<ExpiryChange>,
     },
     /// A key was switched off.
     #[serde(rename = "api_key.disabled")]
@@ -152,10 +204,15 @@ pub enum Event {
     ApiKeyEnabled { api_key_id: ApiKeyId },
     /// A key got a new secret; the old one lives until the grace is over.
     #[serde(rename = "api_key.rotated")]
-    ApiKeyRotated { api_key_id: ApiKeyId, secret: SecretRecord, old_secret_until: Timestamp },
-    /// A key ended for good.
+    ApiKeyRotated {
+        api_key_id: ApiKeyId,
+        secret: SecretRecord,
+        #[serde(with = "time")]
+        old_secret_until: Timestamp,
+    },
+    /// A key ended for good; the status is the one it had, the clock aside.
     #[serde(rename = "api_key.revoked")]
-    ApiKeyRevoked { api_key_id: ApiKeyId },
+    ApiKeyRevoked { api_key_id: ApiKeyId, status: KeyStatus },
 }
 
 /// What an event is about.
@@ -197,7 +254,7 @@ impl Event {
             | Self::ApiKeyDisabled { api_key_id }
             | Self::ApiKeyEnabled { api_key_id }
             | Self::ApiKeyRotated { api_key_id, .. }
-            | Self::ApiKeyRevoked { api_key_id } => Target::ApiKey(*api_key_id),
+            | Self::ApiKeyRevoked { api_key_id, .. } => Target::ApiKey(*api_key_id),
         }
     }
 

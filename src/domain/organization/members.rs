@@ -73,8 +73,8 @@ impl Organization {
             Action::LeaveOrganization { created_keys } => {
                 self.may(command.actor, &Ask::about(OrganizationAction::LeaveOrganization), command.now)?;
                 let user_id = command.actor.user().ok_or(Refusal::UserRequired)?;
-                let role_id = self.member(user_id)?.role;
-                self.end_access(command, user_id, created_keys, Some(Event::MemberLeft { user_id, role_id }))
+                let Member { role: role_id, status, .. } = *self.member(user_id)?;
+                self.end_access(command, user_id, created_keys, Some(Event::MemberLeft { user_id, role_id, status }))
             }
             Action::ChangeMemberRole { member: user_id, role } => {
                 let ask = Ask::about(OrganizationAction::ChangeMemberRole).member(user_id).role(role);
@@ -96,8 +96,9 @@ impl Organization {
             }
             Action::RemoveMember { member: user_id, created_keys } => {
                 let ask = Ask::about(OrganizationAction::RemoveMember).member(user_id);
-                let role_id = self.ask_about(command, &ask, user_id)?.role;
-                self.end_access(command, user_id, created_keys, Some(Event::MemberRemoved { user_id, role_id }))
+                let Member { role: role_id, status, .. } = *self.ask_about(command, &ask, user_id)?;
+                let event = Event::MemberRemoved { user_id, role_id, status };
+                self.end_access(command, user_id, created_keys, Some(event))
             }
             _ => Ok(Decided::default()),
         }
@@ -125,15 +126,12 @@ impl Organization {
         keys.sort_unstable();
         for api_key_id in &keys {
             let api_key_id = *api_key_id;
+            let status = self.api_keys.get(&api_key_id).map_or(KeyStatus::Revoked, |key| key.status);
             let (action, event) = match created_keys {
                 CreatedKeys::Keep => continue,
-                CreatedKeys::Disable => {
-                    if self.api_keys.get(&api_key_id).is_some_and(|key| key.status == KeyStatus::Disabled) {
-                        continue;
-                    }
-                    (OrganizationAction::DisableApiKey, Event::ApiKeyDisabled { api_key_id })
-                }
-                CreatedKeys::Revoke => (OrganizationAction::RevokeApiKey, Event::ApiKeyRevoked { api_key_id }),
+                CreatedKeys::Disable if status == KeyStatus::Disabled => continue,
+                CreatedKeys::Disable => (OrganizationAction::DisableApiKey, Event::ApiKeyDisabled { api_key_id }),
+                CreatedKeys::Revoke => (OrganizationAction::RevokeApiKey, Event::ApiKeyRevoked { api_key_id, status }),
             };
             self.may(command.actor, &Ask::about(action).api_key(api_key_id), command.now)?;
             decided.events.push(event);

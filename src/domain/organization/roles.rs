@@ -25,6 +25,11 @@ impl From<&BuiltInRole> for Role {
 }
 
 impl Organization {
+    /// Every role, by id.
+    pub fn roles(&self) -> impl Iterator<Item = (RoleId, &Role)> {
+        self.roles.iter().map(|(id, role)| (*id, role))
+    }
+
     /// A role by id.
     ///
     /// # Errors

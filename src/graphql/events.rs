@@ -1,0 +1,131 @@
+//! The events of the ledger: pages of them, and their edges for subscriptions.
+
+use std::sync::Arc;
+
+use async_graphql::{ComplexObject, Context, ID, InputObject, Result, SimpleObject};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::{
+    changes::{self},
+    context::{Access, store},
+    errors,
+    history::{actor, event_id, names},
+    paging::{Connection, ConnectionEdge, LEDGER, Paging, ledger_cursor},
+    people::Actor,
+};
+use crate::{
+    domain::organization::{self},
+    store::{
+        aggregate::Recorded,
+        history::{self as store_history, Filter},
+        names::Names,
+        page::Direction,
+    },
+};
+
+/// Which events are sent.
+#[derive(Clone, Debug, Default, InputObject)]
+pub struct EventFilter {
+    /// Of one of these types, or with one of these prefixes as `member.*`.
+    pub types: Option<Vec<String>>,
+}
+
+/// An event of the ledger.
+#[derive(Clone, SimpleObject)]
+#[graphql(complex)]
+pub struct Event {
+    #[graphql(skip)]
+    id: ID,
+    /// Its place in the ledger, from 1.
+    sequence: u64,
+    /// Its permanent name.
+    #[graphql(name = "type")]
+    name: String,
+    /// The version of the shape of its data.
+    version: u32,
+    /// When it was recorded.
+    occurred_at: DateTime<Utc>,
+    /// Who did it.
+    actor: Option<Actor>,
+    /// Its fields. Ids are those of the API; no field names a person otherwise.
+    data: Value,
+}
+
+/// An event of the ledger.
+#[ComplexObject]
+impl Event {
+    /// Its id.
+    pub async fn id(&self) -> ID {
+        self.id.clone()
+    }
+}
+
+/// An event with its place; a heartbeat has a place and no event.
+#[derive(SimpleObject)]
+pub struct EventEdge {
+    /// The place, to go on from.
+    pub cursor: String,
+    /// The event.
+    pub node: Option<Event>,
+}
+
+impl ConnectionEdge for EventEdge {
+    type Node = Event;
+
+    fn cursor(&self) -> &str {
+        &self.cursor
+    }
+
+    fn node(&self) -> Option<&Event> {
+        self.node.as_ref()
+    }
+}
+
+/// A page of events.
+pub type EventConnection = Connection<EventEdge>;
+
+/// The events, oldest first.
+pub async fn page(ctx: &Context<'_>, access: &Arc<Access>, paging: Paging) -> Result<EventConnection> {
+    access.require(organization::Permission::AuditRead)?;
+    let database = &store(ctx)?.database;
+    let filter = Filter::default();
+    let window = paging.window(LEDGER)?;
+    let page = filter.page(database, access.organization, Direction::Ascending, &window).await;
+    let page = page.map_err(|error| errors::internal(ctx, &error))?;
+    let total = if ctx.look_ahead().field("totalCount").exists() {
+        Some(filter.count(database, access.organization).await.map_err(|error| errors::internal(ctx, &error))?)
+    } else {
+        None
+    };
+    let recorded: Vec<_> = page.rows.iter().map(|entry| &entry.recorded).collect();
+    let names = names(ctx, access, &recorded).await?;
+    Ok(Connection::new(page, total, |entry| edge(access, &entry.recorded, &names)))
+}
+
+/// One event, for a caller who may see it.
+pub async fn event(ctx: &Context<'_>, access: &Access, sequence: u64) -> Result<Option<Event>> {
+    let Some(before) = sequence.checked_sub(1) else { return Ok(None) };
+    let found = store_history::after(&store(ctx)?.database, access.organization, before, sequence).await;
+    let found = found.map_err(|error| errors::internal(ctx, &error))?;
+    Ok(edges(ctx, access, &found).await?.pop().and_then(|edge| edge.node))
+}
+
+/// The edges of events, with today's names.
+pub async fn edges(ctx: &Context<'_>, access: &Access, events: &[Recorded]) -> Result<Vec<EventEdge>> {
+    let names = names(ctx, access, &events.iter().collect::<Vec<_>>()).await?;
+    Ok(events.iter().map(|recorded| edge(access, recorded, &names)).collect())
+}
+
+fn edge(access: &Access, recorded: &Recorded, names: &Names) -> EventEdge {
+    let node = Event {
+        id: event_id(recorded),
+        sequence: recorded.sequence,
+        name: recorded.event.name().to_owned(),
+        version: organization::Event::VERSION,
+        occurred_at: recorded.recorded_at,
+        actor: actor(access, recorded, names),
+        data: changes::data(access.organization, recorded),
+    };
+    EventEdge { cursor: ledger_cursor(recorded.sequence), node: Some(node) }
+}

@@ -1,0 +1,19 @@
+//! What can be changed: each mutation parses its input, has the command decided, and reads back what it changed.
+
+mod api_keys;
+mod invitations;
+mod members;
+mod organization;
+mod viewer;
+
+use async_graphql::MergedObject;
+
+/// What can be changed.
+#[derive(Default, MergedObject)]
+pub struct MutationRoot(
+    viewer::ViewerMutations,
+    organization::OrganizationMutations,
+    members::MemberMutations,
+    invitations::InvitationMutations,
+    api_keys::ApiKeyMutations,
+);
