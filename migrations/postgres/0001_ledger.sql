@@ -7,6 +7,8 @@ CREATE TABLE streams (
     recorded_at TIMESTAMPTZ NOT NULL,
     state TEXT COLLATE "C" NOT NULL
 );
+-- LIVING, then DELETED while its events are purged, then PURGED down to the deletion itself.
+CREATE INDEX streams_deleted ON streams (organization_id) WHERE state = 'DELETED';
 
 -- The first seven columns are those of cqrs-es, so that its stock repositories read the table.
 CREATE TABLE events (

@@ -13,7 +13,7 @@ use crate::{
     entropy::Entropy,
     http::{Api, pages::Letters, router},
     mail::{Transport, courier::Courier},
-    store::{Store, feed::POLL},
+    store::{Store, feed::POLL, purge},
 };
 
 /// How long requests may go on after a signal.
@@ -39,6 +39,7 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     tasks.spawn(Courier { store: store.clone(), transport, from, public_url: public_url.clone() }.run());
     tasks.spawn(flush(store.clone(), usage.clone()));
     tasks.spawn(poll(store.clone()));
+    tasks.spawn(purge_deleted(store.clone()));
 
     let commands = Commands { store: store.clone(), invitation_lifetime: TimeDelta::hours(invitation_hours) };
     let service = router(Api::new(commands, usage.clone(), public_url.clone(), letters));
@@ -81,6 +82,17 @@ async fn poll(store: Store) {
         if let Err(error) = store.feed.poll(&store.database).await {
             tracing::warn!(?error, "the heads of followed organizations were not read");
         }
+    }
+}
+
+async fn purge_deleted(store: Store) {
+    loop {
+        match purge::purge(&store.database).await {
+            Ok(0) => {}
+            Ok(events) => tracing::info!(events, "deleted organizations were purged"),
+            Err(error) => tracing::warn!(?error, "deleted organizations were not purged"),
+        }
+        tokio::time::sleep(purge::LOOK_EVERY).await;
     }
 }
 

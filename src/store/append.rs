@@ -77,7 +77,7 @@ impl Append {
             projection::project(transaction, recorded).await?;
         }
         self.enqueue_letters(transaction).await?;
-        if self.deletes() {
+        if self.head.deleted {
             profile::erase_facts(transaction, self.organization).await?;
         }
         if let Some(idempotency) = &self.idempotency {
@@ -89,7 +89,7 @@ impl Append {
 
     /// Moves the head from the version and the hash that the command was decided on, or finds that it has moved.
     async fn move_head(&self, transaction: &mut Transaction) -> Result<(), Error> {
-        let state = if self.deletes() { "DELETED" } else { "LIVING" };
+        let state = if self.head.deleted { "DELETED" } else { "LIVING" };
         let mut statement = if self.before.version == 0 {
             Statement::new(
                 "INSERT INTO streams (organization_id, version, head_hash, recorded_at, state) \
@@ -111,10 +111,6 @@ impl Append {
             statement.push(" AND head_hash = ").push_value(&self.before.hash[..]);
         }
         if statement.run_in(transaction).await? == 1 { Ok(()) } else { Err(Error::Conflict) }
-    }
-
-    fn deletes(&self) -> bool {
-        matches!(self.events.last().map(|last| &last.event), Some(Event::OrganizationDeleted {}))
     }
 
     async fn insert_events(&self, transaction: &mut Transaction) -> Result<(), Error> {

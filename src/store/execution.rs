@@ -117,7 +117,12 @@ impl EventStore<Organization> for Execution {
         let events = self.record(events, &context.hot.head).map_err(failed)?;
         let objects = self.objects(&events);
         let Some(last) = events.last() else { return Ok(Vec::new()) };
-        let head = Head { version: last.sequence, hash: last.hash.clone(), recorded_at: last.recorded_at };
+        let head = Head {
+            version: last.sequence,
+            hash: last.hash.clone(),
+            recorded_at: last.recorded_at,
+            deleted: matches!(last.event, Event::OrganizationDeleted {}),
+        };
         let append = Append {
             organization: self.request.organization,
             before,

@@ -18,11 +18,13 @@ pub struct Head {
     pub hash: Vec<u8>,
     /// When it was recorded.
     pub recorded_at: Timestamp,
+    /// Whether it is the end of a deleted organization, of which there may be nothing left to fold.
+    pub deleted: bool,
 }
 
 impl Head {
     pub(super) fn genesis(organization: OrganizationId) -> Self {
-        Self { version: 0, hash: chain::genesis(organization).to_vec(), recorded_at: super::NEVER }
+        Self { version: 0, hash: chain::genesis(organization).to_vec(), recorded_at: super::NEVER, deleted: false }
     }
 }
 
@@ -54,11 +56,11 @@ impl Weighter<OrganizationId, Cached> for Weight {
     }
 }
 
-const HEAD: &str = "SELECT version, head_hash, recorded_at FROM streams WHERE organization_id = $1";
-type HeadRow = (i64, Vec<u8>, Timestamp);
+const HEAD: &str = "SELECT version, head_hash, recorded_at, state FROM streams WHERE organization_id = $1";
+type HeadRow = (i64, Vec<u8>, Timestamp, String);
 
-fn to_head((version, hash, recorded_at): HeadRow) -> Head {
-    Head { version: number(version), hash, recorded_at }
+fn to_head((version, hash, recorded_at, state): HeadRow) -> Head {
+    Head { version: number(version), hash, recorded_at, deleted: state != "LIVING" }
 }
 
 /// Where a stream ends; `None` where there is none.

@@ -269,6 +269,7 @@ impl Ledger {
         let head = head.unwrap_or_else(|| Head::genesis(organization));
         let hot = match hot {
             Some(hot) if hot.head.hash == head.hash => return Ok(hot),
+            _ if head.deleted => return Ok(Hot { aggregate: Organization::tombstone(head.version), head }),
             Some(hot) if hot.head.version < head.version => hot,
             // A head that went back, or sideways, is another history: nothing of the old one is kept.
             _ => Hot { aggregate: Organization::default(), head: Head::genesis(organization) },

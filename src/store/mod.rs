@@ -27,6 +27,7 @@ pub mod outbox;
 pub mod page;
 pub mod profile;
 pub mod projection;
+pub mod purge;
 pub mod rebuild;
 pub mod roles;
 pub mod server_keys;

@@ -98,6 +98,12 @@ impl Organization {
         self.version
     }
 
+    /// A deleted organization whose last event has this sequence.
+    #[must_use]
+    pub fn tombstone(version: u64) -> Self {
+        Self { lifecycle: Lifecycle::Deleted, version, ..Self::default() }
+    }
+
     /// How much of a cache this takes: the number of things it holds.
     #[must_use]
     pub fn weight(&self) -> u64 {

@@ -111,7 +111,7 @@ impl Organization {
             Event::OrganizationDefaultRoleChanged { to, .. } => self.default_role = Some(*to),
             // Nothing can be asked of it any more, so nothing of it has to be remembered.
             Event::OrganizationDeleted {} => {
-                *self = Self { lifecycle: Lifecycle::Deleted, version: self.version, ..Self::default() };
+                *self = Self::tombstone(self.version);
             }
             _ => {}
         }
