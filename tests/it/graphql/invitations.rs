@@ -287,6 +287,18 @@ both_databases! {
         assert_eq!(newest(&acme).await["email"], "member@example.com", "nobody new");
     }
 
+    async fn rows_that_are_all_mistaken_are_each_answered(url: &str) {
+        let server = Server::start(url).await;
+        let acme = Acme::workspace(&server).await;
+        let rows = json!([{ "email": "x" }, { "email": "" }]);
+        let answer = acme.ada.operation("InviteMembers", acme.with(json!({ "invitations": rows }))).await;
+        let payload = &answer["inviteMembers"];
+        assert_eq!(payload["userErrors"], json!([]));
+        for result in list(payload, "/results") {
+            assert_eq!(texts(result, "/userErrors", "/code"), ["INVALID_INPUT"]);
+        }
+    }
+
     async fn who_may_not_give_a_role_invites_with_the_default_one_only(url: &str) {
         let server = Server::start(url).await;
         let acme = Acme::workspace(&server).await;

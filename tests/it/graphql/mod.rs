@@ -6,9 +6,12 @@
 
 mod acme;
 mod api_keys;
+mod history;
 mod invitations;
 mod members;
 mod operations;
+mod organization;
+mod paging;
 mod schema;
 mod server;
 mod signing_in;

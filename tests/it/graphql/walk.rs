@@ -23,6 +23,21 @@ fn lessons() -> Vec<(String, String)> {
     files.iter().map(|path| (name(path), fs::read_to_string(path).unwrap())).collect()
 }
 
+/// What the README's shell functions rely on, which put a document into JSON as it is.
+#[test]
+fn a_lesson_begins_with_a_sentence_and_is_one_named_operation_that_a_shell_can_send() {
+    for (name, document) in lessons() {
+        let sentence = document.lines().next().unwrap();
+        assert!(sentence.starts_with("# ") && sentence.ends_with('.'), "{name} begins with {sentence}");
+        assert!(!document.contains(['"', '\\', '\t']), "{name} needs escaping");
+        let parsed = async_graphql::parser::parse_query(&document).unwrap();
+        let operations: Vec<_> = parsed.operations.iter().map(|(operation, _)| operation.is_some()).collect();
+        assert_eq!(operations, [true], "{name}");
+        let (number, _) = name.split_once('-').unwrap();
+        assert!(number.len() == 2 && number.bytes().all(|byte| byte.is_ascii_digit()), "{name}");
+    }
+}
+
 /// The walk so far.
 struct Walk<'a> {
     server: &'a Server,
@@ -241,8 +256,8 @@ const STEPS: [&str; 16] = [
     "ada@example.com: api_key.created Nightly report (name nothing → Nightly report, type nothing → STANDARD, permissions nothing → MEMBERS_READ)",
     "ada@example.com: api_key.disabled Nightly report (status ACTIVE → DISABLED)",
     "ada@example.com: api_key.enabled Nightly report (status DISABLED → ACTIVE)",
-    "ada@example.com: api_key.revoked Nightly report (status nothing → REVOKED)",
+    "ada@example.com: api_key.revoked Nightly report (status ACTIVE → REVOKED)",
     "ada@example.com: member.deactivated Cyn (status ACTIVE → INACTIVE)",
     "ada@example.com: member.role_changed Bea (role CO_ADMIN → ADMIN)",
-    "ada@example.com: member.left ada@example.com (role ADMIN → nothing, status nothing → FORMER)",
+    "ada@example.com: member.left ada@example.com (role ADMIN → nothing, status ACTIVE → FORMER)",
 ];
