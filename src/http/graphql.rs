@@ -152,7 +152,7 @@ async fn respond(api: &Api, client: SocketAddr, headers: &HeaderMap, request: Re
                 Ok(answer) => answer,
                 Err(_) => timed_out(),
             };
-            encode(headers, &answer)
+            encode(headers, &with_codes(answer))
         }
         Err(response) => *response,
     };
@@ -188,7 +188,7 @@ fn encode(headers: &HeaderMap, answer: &Answer) -> Response {
     let graphql = accept.contains(GRAPHQL_RESPONSE);
     let not_run = answer.data == Value::Null && answer.errors.iter().all(|error| error.path.is_empty());
     let body = if not_run && !answer.errors.is_empty() {
-        serde_json::to_vec(&json!({ "errors": answer.errors.iter().map(with_code).collect::<Vec<_>>() }))
+        serde_json::to_vec(&json!({ "errors": answer.errors }))
     } else {
         serde_json::to_vec(answer)
     };
@@ -201,12 +201,13 @@ fn encode(headers: &HeaderMap, answer: &Answer) -> Response {
     (status, headers, body).into_response()
 }
 
-/// An error with a code, whoever made it.
-fn with_code(error: &ServerError) -> ServerError {
-    let mut error = error.clone();
-    let extensions = error.extensions.get_or_insert_default();
-    if extensions.get("code").is_none() {
-        extensions.set("code", "BAD_USER_INPUT");
+/// The answer with a code on every error, whoever made it: the engine's own have none, and mean a bad document.
+pub(super) fn with_codes(mut answer: Answer) -> Answer {
+    for error in &mut answer.errors {
+        let extensions = error.extensions.get_or_insert_default();
+        if extensions.get("code").is_none() {
+            extensions.set("code", "BAD_USER_INPUT");
+        }
     }
-    error
+    answer
 }

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::{
     Api,
-    graphql::{bearer, problem, read_bearer},
+    graphql::{bearer, problem, read_bearer, with_codes},
 };
 use crate::{
     auth::{self, authenticate},
@@ -120,7 +120,7 @@ fn refused(code: &str, message: &str) -> Answer {
 impl Executor for Operations {
     async fn execute(&self, request: Request) -> Answer {
         match self.admit(request, None).await {
-            Ok(request) => self.api.schema.execute(request).await,
+            Ok(request) => with_codes(self.api.schema.execute(request).await),
             Err(answer) => answer,
         }
     }
@@ -135,7 +135,7 @@ impl Executor for Operations {
                 Ok(request) => {
                     let mut answers = operations.api.schema.execute_stream(request);
                     while let Some(answer) = answers.next().await {
-                        yield answer;
+                        yield with_codes(answer);
                     }
                 }
                 Err(answer) => yield answer,

@@ -6,5 +6,6 @@ mod domain;
 mod graphql;
 mod mail;
 mod pages;
+mod store;
 mod support;
 mod tidy;

@@ -5,7 +5,7 @@ use orgledger::domain::{
     organization::{
         Action, Event, Permission as P, Permissions,
         api_keys::{ApiKey, KeyStatus, KeyType, RateLimit},
-        event::Change,
+        event::{Change, ExpiryChange},
     },
 };
 
@@ -45,7 +45,7 @@ struct Updated {
     description: Option<Change<Option<String>>>,
     permissions: Option<Change<Permissions>>,
     rate_limit: Option<Change<Option<RateLimit>>>,
-    expires_at: Option<Change<Option<Timestamp>>>,
+    expires_at: Option<ExpiryChange>,
 }
 
 const UNCHANGED: Updated =
@@ -230,7 +230,7 @@ fn one_event_holds_all_that_was_edited() {
         description: Some(Change { from: None, to: Some("Deploys.".to_owned()) }),
         permissions: Some(Change { from: Permissions::NONE, to: Permissions::of(&[P::AppsRead]) }),
         rate_limit: Some(Change { from: None, to: Some(LIMIT) }),
-        expires_at: Some(Change { from: None, to: Some(day(9)) }),
+        expires_at: Some(ExpiryChange { from: None, to: Some(day(9)) }),
     });
     let story = team().having(ADMIN, new_key(KEY));
     story.when(ADMIN, edit.clone()).then([event]);
@@ -266,7 +266,8 @@ fn nobody_gets_from_a_key_what_they_do_not_hold() {
         .having(ADMIN, change_role(OTHER_ADMIN, "CO_ADMIN"));
     story.when(OTHER_ADMIN, rotate(KEY)).then_not_held(&[P::BillingManage]);
     story.when(OTHER_ADMIN, disable(KEY)).then([Event::ApiKeyDisabled { api_key_id: KEY }]);
-    story.when(OTHER_ADMIN, revoke(KEY)).then([Event::ApiKeyRevoked { api_key_id: KEY }]);
+    let revoked = Event::ApiKeyRevoked { api_key_id: KEY, status: KeyStatus::Active };
+    story.when(OTHER_ADMIN, revoke(KEY)).then([revoked]);
     story.having(ADMIN, disable(KEY)).when(OTHER_ADMIN, enable(KEY)).then_not_held(&[P::BillingManage]);
 }
 
@@ -309,7 +310,7 @@ fn a_disabled_key_is_revoked_too() {
         .having(ADMIN, new_key(KEY))
         .having(ADMIN, disable(KEY))
         .when(ADMIN, revoke(KEY))
-        .then([Event::ApiKeyRevoked { api_key_id: KEY }]);
+        .then([Event::ApiKeyRevoked { api_key_id: KEY, status: KeyStatus::Disabled }]);
 }
 
 #[test]
@@ -322,6 +323,37 @@ fn a_key_expires_by_the_clock_and_an_admin_gives_it_more_time() {
     assert_eq!(more.key(KEY).status_at(day(3)), KeyStatus::Active);
     let disabled = story.having(ADMIN, disable(KEY));
     assert_eq!(disabled.key(KEY).status_at(day(3)), KeyStatus::Disabled);
+}
+
+#[test]
+fn more_time_for_an_expired_key_needs_all_that_is_in_it() {
+    // Made by an admin who is a co-admin now: it takes more than they hold to make it good again.
+    let story = workspace()
+        .with(OTHER_ADMIN, "ADMIN")
+        .having(OTHER_ADMIN, new_key(KEY).holding(&[P::BillingManage, P::AppsRead]).until(day(3)))
+        .having(ADMIN, change_role(OTHER_ADMIN, "CO_ADMIN"));
+    let expired = story.clone().at(day(3));
+    for expires_at in [None, Some(day(4))] {
+        story.when(OTHER_ADMIN, expire(expires_at)).then_accepted();
+        expired.when(OTHER_ADMIN, expire(expires_at)).then_not_held(&[P::BillingManage]);
+        expired.when(ADMIN, expire(expires_at)).then_accepted();
+    }
+    let smaller = Edit { expires_at: Some(Some(day(4))), ..permit(&[P::AppsRead]) };
+    expired.when(OTHER_ADMIN, smaller).then_accepted();
+    expired.when(OTHER_ADMIN, rename_key("Other")).then_accepted();
+    expired.when(OTHER_ADMIN, permit(&[P::BillingManage])).then_accepted();
+}
+
+#[test]
+fn a_disabled_key_gets_more_time_from_who_could_not_enable_it() {
+    let story = workspace()
+        .with(OTHER_ADMIN, "ADMIN")
+        .having(OTHER_ADMIN, new_key(KEY).holding(&[P::BillingManage]).until(day(3)))
+        .having(OTHER_ADMIN, disable(KEY))
+        .having(ADMIN, change_role(OTHER_ADMIN, "CO_ADMIN"))
+        .at(day(3))
+        .having(OTHER_ADMIN, expire(Some(day(4))));
+    story.when(OTHER_ADMIN, enable(KEY)).then_not_held(&[P::BillingManage]);
 }
 
 #[test]

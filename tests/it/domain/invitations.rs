@@ -11,6 +11,7 @@ use orgledger::domain::{
 use super::*;
 
 mod answers;
+mod expiry;
 
 fn wrong_recipient() -> Refusal {
     Refusal::WrongRecipient { masked: MASKED.to_owned() }
@@ -234,14 +235,6 @@ fn one_command_sends_one_person_one_invitation() {
         revoked(invitation(1)),
         sent(invitation(4), STRANGER, "AUDITOR", ADMIN),
     ]);
-}
-
-#[test]
-fn an_expired_invitation_stands_in_nobodys_way() {
-    let story = team().having(ADMIN, invite()).at(day(7));
-    let again = invite_all([row_as(OTHER_INVITATION, STRANGER, "AUDITOR")]);
-    story.when(ADMIN, again.clone()).then_rows([Ok(new(OTHER_INVITATION))]);
-    story.at(day(7) - TimeDelta::microseconds(1)).when(ADMIN, again).then_rows([Err(Refusal::InvitationPending)]);
 }
 
 #[test]

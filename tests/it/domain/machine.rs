@@ -24,6 +24,7 @@ struct Sent {
     user: UserId,
     role: RoleId,
     generation: u32,
+    expires_at: Timestamp,
 }
 
 struct Machine {
@@ -64,12 +65,13 @@ impl Machine {
         self.organization.evolve(&event);
         self.met.insert(event.name());
         match &event {
-            Event::InvitationSent { invitation_id, user_id, role_id, .. } => {
-                let sent = Sent { user: *user_id, role: *role_id, generation: 1 };
+            Event::InvitationSent { invitation_id, user_id, role_id, expires_at, .. } => {
+                let sent = Sent { user: *user_id, role: *role_id, generation: 1, expires_at: *expires_at };
                 self.invitations.insert(*invitation_id, sent);
             }
-            Event::InvitationResent { invitation_id, generation, .. } => {
-                self.invitations.entry(*invitation_id).and_modify(|sent| sent.generation = *generation);
+            Event::InvitationResent { invitation_id, generation, expires_at, .. } => {
+                let resent = |sent: &mut Sent| (sent.generation, sent.expires_at) = (*generation, *expires_at);
+                self.invitations.entry(*invitation_id).and_modify(resent);
             }
             Event::ApiKeyCreated { api_key_id, .. } => self.keys.push(*api_key_id),
             _ => {}
@@ -112,6 +114,7 @@ impl Machine {
             self.check_reach(&before, &event)?;
         }
         self.check_owner()?;
+        self.check_invitations()?;
         self.check_ends(&before)?;
         self.check_fold()
     }

@@ -2,21 +2,23 @@
 
 use orgledger::domain::{
     Refusal,
-    organization::{Action, CreatedKeys, Event, Permission as P, members::MemberStatus},
+    organization::{Event, Permission as P, members::MemberStatus},
 };
 
 use super::*;
+
+mod created_keys;
 
 fn role_changed(user_id: UserId, from: &str, to: &str) -> Event {
     Event::MemberRoleChanged { user_id, from: role(from), to: role(to) }
 }
 
 fn removed(user_id: UserId, key: &str) -> Event {
-    Event::MemberRemoved { user_id, role_id: role(key) }
+    Event::MemberRemoved { user_id, role_id: role(key), status: MemberStatus::Active }
 }
 
 fn left(user_id: UserId, key: &str) -> Event {
-    Event::MemberLeft { user_id, role_id: role(key) }
+    Event::MemberLeft { user_id, role_id: role(key), status: MemberStatus::Active }
 }
 
 impl Story {
@@ -180,8 +182,9 @@ fn an_inactive_member_who_is_made_admin_counts_once_they_are_active() {
 #[test]
 fn an_inactive_admin_leaves_and_is_removed_freely() {
     let story = team().with(OTHER_ADMIN, "ADMIN").having(ADMIN, deactivate(OTHER_ADMIN));
-    story.when(OTHER_ADMIN, leave()).then([left(OTHER_ADMIN, "ADMIN")]);
-    story.when(ADMIN, remove(OTHER_ADMIN)).then([removed(OTHER_ADMIN, "ADMIN")]);
+    let (user_id, role_id, status) = (OTHER_ADMIN, role("ADMIN"), MemberStatus::Inactive);
+    story.when(OTHER_ADMIN, leave()).then([Event::MemberLeft { user_id, role_id, status }]);
+    story.when(ADMIN, remove(OTHER_ADMIN)).then([Event::MemberRemoved { user_id, role_id, status }]);
     story.when(ADMIN, change_role(OTHER_ADMIN, "MEMBER")).then([role_changed(OTHER_ADMIN, "ADMIN", "MEMBER")]);
 }
 
@@ -204,7 +207,8 @@ fn an_inactive_member_can_only_leave() {
         story.when(CO_ADMIN, action).then_refused(Refusal::MemberInactive);
     }
     story.when(CO_ADMIN, new_key(KEY)).then_refused(Refusal::MemberInactive);
-    story.when(CO_ADMIN, leave()).then([left(CO_ADMIN, "CO_ADMIN")]);
+    let (role_id, status) = (role("CO_ADMIN"), MemberStatus::Inactive);
+    story.when(CO_ADMIN, leave()).then([Event::MemberLeft { user_id: CO_ADMIN, role_id, status }]);
 }
 
 #[test]
@@ -290,91 +294,6 @@ fn a_change_of_nothing_still_expects_its_version() {
         .expecting(1)
         .when(ADMIN, change_role(MEMBER, "MEMBER"))
         .then_refused(Refusal::VersionMismatch { expected: 1, actual });
-}
-
-/// [`CO_ADMIN`] made three keys of which one is disabled and one revoked; [`ADMIN`] made another.
-fn with_created_keys() -> Story {
-    workspace()
-        .having(CO_ADMIN, new_key(key(3)).named("active"))
-        .having(CO_ADMIN, new_key(key(2)).named("disabled"))
-        .having(CO_ADMIN, Action::DisableApiKey { api_key: key(2) })
-        .having(CO_ADMIN, new_key(key(1)).named("revoked"))
-        .having(CO_ADMIN, Action::RevokeApiKey { api_key: key(1) })
-        .having(ADMIN, new_key(key(4)).named("another's"))
-}
-
-/// The events about keys for each choice.
-fn choices() -> [(CreatedKeys, Vec<Event>); 3] {
-    let revoked = |number| Event::ApiKeyRevoked { api_key_id: key(number) };
-    [
-        (CreatedKeys::Keep, vec![]),
-        (CreatedKeys::Disable, vec![Event::ApiKeyDisabled { api_key_id: key(3) }]),
-        (CreatedKeys::Revoke, vec![revoked(2), revoked(3)]),
-    ]
-}
-
-#[test]
-fn the_keys_a_removed_or_resting_member_created_are_kept_disabled_or_revoked() {
-    for (created_keys, keys) in choices() {
-        let remove = Action::RemoveMember { member: CO_ADMIN, created_keys };
-        let expected = [vec![removed(CO_ADMIN, "CO_ADMIN")], keys.clone()].concat();
-        with_created_keys().when(ADMIN, remove).then(expected);
-
-        let deactivate = Action::DeactivateMember { member: CO_ADMIN, created_keys };
-        let expected = [vec![Event::MemberDeactivated { user_id: CO_ADMIN }], keys].concat();
-        with_created_keys().when(ADMIN, deactivate).then(expected);
-    }
-}
-
-#[test]
-fn who_leaves_says_what_becomes_of_their_keys() {
-    for (created_keys, keys) in choices() {
-        let expected = [vec![left(CO_ADMIN, "CO_ADMIN")], keys].concat();
-        with_created_keys().when(CO_ADMIN, Action::LeaveOrganization { created_keys }).then(expected);
-    }
-}
-
-#[test]
-fn the_answer_names_the_living_keys_that_the_person_created() {
-    for created_keys in [CreatedKeys::Keep, CreatedKeys::Disable, CreatedKeys::Revoke] {
-        let action = Action::RemoveMember { member: CO_ADMIN, created_keys };
-        assert_eq!(with_created_keys().when(ADMIN, action).notes().created_keys, [key(2), key(3)]);
-    }
-}
-
-#[test]
-fn keys_outlive_their_creator_unless_told_otherwise() {
-    let permissions = [P::OrganizationUpdate];
-    workspace()
-        .having(CO_ADMIN, new_key(KEY).holding(&permissions))
-        .having(ADMIN, remove(CO_ADMIN))
-        .when(KEY, rename("Other"))
-        .then_accepted();
-}
-
-#[test]
-fn ending_the_created_keys_needs_what_ending_them_one_by_one_needs() {
-    // The manager made a key as a co-admin, and can no longer manage keys.
-    let story = with_created_keys().having(ADMIN, change_role(CO_ADMIN, "MANAGER"));
-    for created_keys in [CreatedKeys::Disable, CreatedKeys::Revoke] {
-        story
-            .when(CO_ADMIN, Action::LeaveOrganization { created_keys })
-            .then_refused(Refusal::PermissionRequired(P::ApiKeysManage));
-    }
-    story.when(CO_ADMIN, leave()).then([left(CO_ADMIN, "MANAGER")]);
-    // The other co-admin stands no higher than those keys.
-    story
-        .with(STRANGER, "CO_ADMIN")
-        .when(STRANGER, Action::RemoveMember { member: CO_ADMIN, created_keys: CreatedKeys::Revoke })
-        .then_refused(Refusal::RankTooLow);
-}
-
-#[test]
-fn the_last_admin_is_told_so_before_anything_about_keys() {
-    team()
-        .having(ADMIN, new_key(KEY))
-        .when(ADMIN, Action::LeaveOrganization { created_keys: CreatedKeys::Revoke })
-        .then_refused(Refusal::LastOwner);
 }
 
 #[test]

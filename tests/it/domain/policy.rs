@@ -4,6 +4,7 @@ use orgledger::domain::{
     Refusal,
     organization::{
         Ask, Event, Kind, OrganizationAction as A, Permission as P, Permissions, api_keys::KeyType, kinds::OwnerRule,
+        members::MemberStatus,
     },
 };
 
@@ -155,7 +156,11 @@ fn kind_comes_before_permission() {
 #[test]
 fn leaving_and_deleting_wait_for_no_certification() {
     let story = only_admin(Kind::Enterprise).with(MEMBER, "MEMBER");
-    story.when(MEMBER, leave()).then([Event::MemberLeft { user_id: MEMBER, role_id: role("MEMBER") }]);
+    story.when(MEMBER, leave()).then([Event::MemberLeft {
+        user_id: MEMBER,
+        role_id: role("MEMBER"),
+        status: MemberStatus::Active,
+    }]);
     story.when(ADMIN, delete()).then([Event::OrganizationDeleted {}]);
 }
 

@@ -140,6 +140,22 @@ fn a_key_sets_no_default_role_that_allows_more_than_it_holds() {
 }
 
 #[test]
+fn naming_the_default_role_that_is_set_already_asks_nothing() {
+    let story = workspace()
+        .having(ADMIN, new_key(KEY).holding(&[P::OrganizationUpdate]))
+        .having(ADMIN, set_default_role("AUDITOR"));
+    story.when(KEY, set_default_role("MEMBER")).then_not_held(&[P::AppsRead]);
+    story.when(KEY, set_default_role("AUDITOR")).then_nothing();
+    let form = |role_key| Action::UpdateOrganization {
+        name: Some(name("Other")),
+        description: Some(None),
+        default_role: Some(role(role_key)),
+    };
+    story.when(KEY, form("AUDITOR")).then([renamed("Acme", "Other")]);
+    story.when(MEMBER, set_default_role("AUDITOR")).then_refused(Refusal::PermissionRequired(P::OrganizationUpdate));
+}
+
+#[test]
 fn an_edit_can_expect_a_version_of_the_profile() {
     // Created at 1; the members who joined since have not touched the profile.
     workspace().expecting(1).when(ADMIN, rename("Other")).then_accepted();

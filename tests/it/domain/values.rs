@@ -2,7 +2,7 @@
 
 use orgledger::domain::{
     Actor, ApiKeyId, GlobalId, InvitationId, OrganizationId, RoleId, SessionId, UserId,
-    organization::{Permission, Permissions, permissions::INFO},
+    organization::{Permission, Permissions, event::ExpiryChange, permissions::INFO},
     values::{Email, Invalid, Name, Text, mask_email, normalize},
 };
 use proptest::prelude::*;
@@ -35,8 +35,30 @@ fn a_name_is_trimmed_and_composed() {
 
 #[test]
 fn a_name_is_one_line() {
-    for text in ["a\nb", "a\tb", "a\0b", "a\u{85}b", "a\u{7f}b"] {
-        assert_eq!(parsed_name(text), Err(Invalid("must not contain control characters")));
+    for text in ["a\nb", "a\tb", "a\0b", "a\u{85}b", "a\u{7f}b", "a\u{2028}b", "a\u{2029}b"] {
+        assert_eq!(
+            parsed_name(text),
+            Err(Invalid("must not contain control characters or invisible ones")),
+            "{text:?}"
+        );
+    }
+}
+
+#[test]
+fn a_name_turns_no_direction_and_hides_no_character() {
+    let directions = ('\u{202a}'..='\u{202e}').chain('\u{2066}'..='\u{2069}').chain(['\u{200e}', '\u{200f}']);
+    for character in directions.chain(['\u{200b}', '\u{2060}', '\u{feff}']) {
+        for text in [format!("a{character}b"), format!("{character}ab"), format!("ab{character}")] {
+            let refusal = Invalid("must not contain control characters or invisible ones");
+            assert_eq!(parsed_name(&text), Err(refusal), "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn a_name_keeps_the_joiners_that_languages_and_emoji_need() {
+    for text in ["\u{645}\u{6cc}\u{200c}\u{62e}\u{648}\u{627}\u{647}\u{645}", "\u{1f469}\u{200d}\u{1f680}"] {
+        assert_eq!(parsed_name(text), Ok(text.to_owned()));
     }
 }
 
@@ -45,6 +67,13 @@ fn names_are_compared_without_case_and_composition() {
     assert_eq!(name("CAFE\u{301}").key(), name(" caf\u{e9}").key());
     assert_ne!(name("cafe").key(), name("caf\u{e9}").key());
     assert_eq!(name("Acme").to_string(), "Acme");
+}
+
+#[test]
+fn a_sigma_is_one_letter_wherever_it_stands_in_a_word() {
+    assert_eq!(name("ΟΔΟΣ").key(), name("οδος").key());
+    assert_eq!(normalize("Σωκράτης"), normalize("ΣΩΚΡΆΤΗΣ"));
+    assert!(normalize("ΟΔΟΣΑ").contains(&normalize("ΟΔΟΣ")), "a part of a word is found in it");
 }
 
 #[test]
@@ -111,8 +140,14 @@ fn permissions_are_bits_in_the_order_of_the_table() {
         assert_eq!(json!(info.permission), json!(info.name));
     }
     assert_eq!(Permissions::ALL.iter().count(), 18);
-    assert_eq!(Permissions::from_bits(-1), Permissions::NONE);
-    assert_eq!(Permissions::from_bits((1 << 18) | 1), Permissions::of(&[Permission::OrganizationUpdate]));
+}
+
+#[test]
+fn bits_that_no_permission_has_are_dropped() {
+    assert_eq!(Permissions::from_bits(-1), Permissions::ALL);
+    for unknown in [1 << 18, 1 << 31, 1 << 32, 1 << 62, i64::MIN] {
+        assert_eq!(Permissions::from_bits(unknown | 1), Permissions::of(&[Permission::OrganizationUpdate]));
+    }
 }
 
 #[test]
@@ -121,6 +156,18 @@ fn permissions_are_a_list_of_names_in_events() {
     assert_eq!(json!(set), json!(["MEMBERS_READ", "AUDIT_READ"]));
     assert_eq!(json!(Permissions::NONE), json!([]));
     assert!(serde_json::from_value::<Permissions>(json!(["FLY"])).is_err());
+}
+
+#[test]
+fn a_time_in_an_event_has_six_decimals_whatever_they_are() {
+    let rotated = |old_secret_until| Event::ApiKeyRotated { api_key_id: KEY, secret: secret(KEY), old_secret_until };
+    let micro = TimeDelta::microseconds(1);
+    for (time, text) in [(day(0), "2024-10-04T00:00:00.000000Z"), (day(0) - micro, "2024-10-03T23:59:59.999999Z")] {
+        assert_eq!(json!(rotated(time))["data"]["oldSecretUntil"], text);
+        let change = ExpiryChange { from: Some(time), to: None };
+        assert_eq!(json!(change), json!({ "from": text, "to": null }));
+        assert_eq!(serde_json::from_value::<ExpiryChange>(json!(change)).ok(), Some(change));
+    }
 }
 
 #[test]

@@ -69,14 +69,6 @@ fn an_invitation_is_declined_once() {
 }
 
 #[test]
-fn an_invitation_expires_by_the_clock() {
-    let story = team().having(ADMIN, invite());
-    let before = story.clone().at(day(7) - TimeDelta::microseconds(1));
-    before.when(STRANGER, accept(INVITATION, 1)).then_accepted();
-    story.at(day(7)).when(STRANGER, accept(INVITATION, 1)).then_refused(Refusal::InvitationExpired);
-}
-
-#[test]
 fn an_inviter_who_lost_rank_membership_or_access_can_grant_nothing() {
     let story = workspace().having(CO_ADMIN, invite_as("MANAGER"));
     for action in [change_role(CO_ADMIN, "MANAGER"), deactivate(CO_ADMIN), remove(CO_ADMIN)] {

@@ -50,7 +50,13 @@ impl Machine {
                 let highest = self.standing(before, command.actor).map_or(u8::MAX, |standing| standing.level.max(2));
                 gives(*permissions) && *level >= highest
             }
-            Event::ApiKeyUpdated { permissions: Some(change), .. } => gives(change.to.without(change.from)),
+            Event::ApiKeyUpdated { api_key_id, permissions, expires_at, .. } => {
+                let held = permissions_of(api_key_id);
+                let after = permissions.as_ref().map_or(held, |change| change.to);
+                let expired =
+                    keys(before).get(api_key_id).map(|key| key.status_at(self.now)) == Some(KeyStatus::Expired);
+                gives(if expired && expires_at.is_some() { after } else { after.without(held) })
+            }
             Event::ApiKeyEnabled { api_key_id } | Event::ApiKeyRotated { api_key_id, .. } => {
                 gives(permissions_of(api_key_id))
             }
@@ -79,7 +85,7 @@ impl Machine {
             | Event::ApiKeyDisabled { api_key_id }
             | Event::ApiKeyEnabled { api_key_id }
             | Event::ApiKeyRotated { api_key_id, .. }
-            | Event::ApiKeyRevoked { api_key_id } => {
+            | Event::ApiKeyRevoked { api_key_id, .. } => {
                 keys(before).get(api_key_id).is_some_and(|key| key.level > by.level || key.created_by == actor)
             }
             _ => true,
@@ -121,6 +127,17 @@ impl Machine {
         let mut members = self.organization.members();
         let found = members.any(|(_, member)| member.role == owner && member.status == MemberStatus::Active);
         prop_assert!(found, "no active owner");
+        Ok(())
+    }
+
+    /// Nobody has two invitations that are open at once.
+    pub(super) fn check_invitations(&self) -> TestCaseResult {
+        let mut invited = BTreeSet::new();
+        for (id, invitation) in self.organization.invitations() {
+            let Some(sent) = self.invitations.get(&id) else { continue };
+            let open = invitation.state() == InvitationState::Pending && self.now < sent.expires_at;
+            prop_assert!(!open || invited.insert(sent.user), "{} is open beside another one", id);
+        }
         Ok(())
     }
 

@@ -1,0 +1,18 @@
+//! What the store promises, on both databases: every test here runs on SQLite and on PostgreSQL.
+
+mod api_keys;
+mod chain;
+mod events;
+mod idempotency;
+mod invitations;
+mod ledger;
+mod life;
+mod locks;
+mod members;
+mod pages;
+mod people;
+mod plans;
+mod rebuild;
+mod schema;
+mod verify;
+mod world;

@@ -1,0 +1,369 @@
+//! The plans of what is read: an index of one organization, never a whole table.
+//!
+//! Twenty organizations of a thousand members each among three thousand small ones, made by set-wise statements; then
+//! statistics, so that the planner knows what it has. The statements are those that PostgreSQL has prepared after every
+//! reading function was called once; their text is SQLite's as well.
+
+use chrono::TimeDelta;
+use orgledger::{
+    domain::{Actor, ApiKeyId, InvitationId, OrganizationId, UserId, organization::members::MemberStatus},
+    store::{
+        Database, api_keys, commands, history, hot, invitations,
+        members::{self, Filter, OrderField},
+        names::Wanted,
+        page::{Direction, End, Key, Position, Window},
+        profile, roles,
+        statement::{Statement, Value},
+    },
+};
+use sqlx::{Row, postgres::PgPoolOptions};
+use uuid::Uuid;
+
+use super::world::{World, beginning, role};
+use crate::support::databases::{on_postgres, on_sqlite};
+
+/// The organization whose plans are looked at; the big ones lie among the small ones, as random ids do.
+const BIG: OrganizationId = OrganizationId(Uuid::from_u128(7 * 150));
+
+/// Indexes whose keys do not begin with the organization, because they find one.
+const REGISTRIES: [&str; 3] = ["(user_id", "(public_id", "(s.user_id"];
+
+/// The SQL of an id with this number.
+fn id(database: &Database, number: &str) -> String {
+    match database {
+        Database::Postgres { .. } => format!("lpad(to_hex({number}), 32, '0')::uuid"),
+        Database::Sqlite { .. } => format!("unhex(printf('%032x', {number}))"),
+    }
+}
+
+/// Twenty big organizations and three thousand small ones.
+async fn fill(database: &Database) {
+    let numbers =
+        |last: u32| format!("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {last}) ");
+    let (of, one) = (|number: &str| id(database, number), beginning());
+    let small = numbers(3000);
+    for text in [
+        format!("{small}INSERT INTO organizations SELECT {}, 'TEAM', 'Acme', NULL, {}, $1, 1 FROM n", of("i"), of("1")),
+        format!("{small}INSERT INTO streams SELECT {}, 1, $2, $1, 'LIVING' FROM n", of("i")),
+        format!(
+            "{small}, r(j) AS (SELECT 1 UNION ALL SELECT j + 1 FROM r WHERE j < 6) INSERT INTO roles \
+             SELECT {}, {}, 'KEY', 'Name', NULL, j, 0, FALSE, TRUE, 1 FROM n, r",
+            of("i"),
+            of("j")
+        ),
+    ] {
+        let statement = Statement::new(text).bind(one);
+        statement.bind(vec![0_u8; 32]).run(database).await.unwrap();
+    }
+    for organization in 1..=20_u32 {
+        let user = of(&format!("{organization} * 100000 + i"));
+        let thing = of("i");
+        let (ten, many) = (numbers(200), numbers(1000));
+        for text in [
+            format!(
+                "{many}INSERT INTO users SELECT {user}, 'E', 'e' || {organization} || '.' || i, TRUE, NULL, \
+                 'name' || i, NULL, $3, $2, $2 FROM n"
+            ),
+            format!("{many}INSERT INTO user_organizations SELECT {user}, $1, TRUE FROM n"),
+            format!(
+                "{many}INSERT INTO members SELECT $1, {user}, {}, 'ACTIVE', $2, NULL, NULL, 1, 'name' || i, 'e' || i, \
+                 'name' || i || 'e' || i, $2 FROM n",
+                of("i % 6 + 1")
+            ),
+            format!(
+                "{many}INSERT INTO member_history SELECT $1, {user}, i, 9223372036854775807, {}, 'ACTIVE', $2, $2, \
+                 NULL FROM n",
+                of("i % 6 + 1")
+            ),
+            format!(
+                "{many}INSERT INTO events SELECT 'organization', 'o' || {organization}, i, 'member.left', '1', $4, \
+                 $4, $1, $2, $3, $3 FROM n"
+            ),
+            format!(
+                "{many}INSERT INTO audit_entries SELECT $1, i, 'type.' || (i % 20), {}, {user} FROM n",
+                of("i % 50")
+            ),
+            format!("{many}INSERT INTO event_context SELECT $1, i, NULL, NULL, 'R', 'r', $3 FROM n WHERE i % 2 = 0"),
+            format!(
+                "{ten}INSERT INTO invitations SELECT $1, {thing}, {user}, {}, 'PENDING', 1, $2, $2, 'USER', {user}, 1 \
+                 FROM n",
+                of("1")
+            ),
+            format!("{ten}INSERT INTO invitation_details SELECT $1, {thing}, 'e', NULL, 'e' || i FROM n"),
+            format!("{ten}INSERT INTO user_invitations SELECT {user}, $1, {thing} FROM n"),
+            format!(
+                "{ten}INSERT INTO outbox SELECT {}, 'INVITATION', $1, {thing}, 1, 'SENT', 1, NULL, $2, $2 FROM n",
+                of(&format!("{organization} * 1000 + i"))
+            ),
+            format!(
+                "{ten}INSERT INTO api_keys SELECT $1, {thing}, 'k', NULL, 'k' || i, 'p', 'STANDARD', 'ACTIVE', 0, \
+                 NULL, NULL, NULL, $2, 'USER', {user}, NULL, 1 FROM n"
+            ),
+            format!("{ten}INSERT INTO api_key_usage SELECT $1, {thing}, $2 FROM n"),
+            format!("{ten}INSERT INTO api_key_secrets SELECT {organization} || '.' || i, $1, {thing}, $3, NULL FROM n"),
+            format!("{ten}INSERT INTO commands SELECT $1, {user}, 'key', $3, 1, $4, $2 FROM n"),
+        ] {
+            let values = [
+                Value::from(Uuid::from_u128(u128::from(organization) * 150)),
+                (one + TimeDelta::seconds(organization.into())).into(),
+                vec![0_u8; 32].into(),
+                serde_json::json!({}).into(),
+            ];
+            // A database counts the values, so a statement gets those up to the last that it names.
+            let last = (1..=4).rev().find(|place| text.contains(&format!("${place}"))).unwrap();
+            let statement = values.into_iter().take(last).fold(Statement::new(text), Statement::bind);
+            statement.run(database).await.unwrap();
+        }
+    }
+    Statement::new("ANALYZE").run(database).await.unwrap();
+}
+
+fn window(after: Option<Key>) -> Window {
+    let after = after.map(|key| {
+        let id = (!matches!(key, Key::Number(_))).then(Uuid::nil);
+        Position { key, id }
+    });
+    Window { limit: 50, end: End::First, after, before: None }
+}
+
+const ORDERS: [OrderField; 4] = [OrderField::Name, OrderField::Email, OrderField::JoinedAt, OrderField::LastLoginAt];
+
+fn key(order: OrderField) -> Key {
+    match order {
+        OrderField::Name | OrderField::Email => Key::Text("name5".to_owned()),
+        OrderField::JoinedAt | OrderField::LastLoginAt => Key::Time(beginning()),
+    }
+}
+
+/// Calls every function that reads members.
+async fn read_members(database: &Database) {
+    let present = Filter::present(BIG);
+    let filters = [
+        present.clone(),
+        Filter { as_of: Some(500), ..present.clone() },
+        Filter { search: Some("name99".to_owned()), ..present.clone() },
+        Filter { search: Some("n".to_owned()), as_of: Some(500), ..present.clone() },
+        Filter { roles: vec![role("MEMBER")], ..present.clone() },
+        Filter { joined_from: Some(beginning()), joined_to: Some(beginning()), ..present.clone() },
+    ];
+    for filter in filters {
+        for order in ORDERS {
+            for (direction, after) in [(Direction::Ascending, None), (Direction::Descending, Some(key(order)))] {
+                filter.page(database, (order, direction), &window(after)).await.unwrap();
+            }
+        }
+        filter.count(database).await.unwrap();
+        filter.find(database, UserId(Uuid::nil())).await.unwrap();
+    }
+    members::periods(database, BIG, UserId(Uuid::nil())).await.unwrap();
+    roles::member_counts(database, BIG).await.unwrap();
+}
+
+/// Calls every function that reads invitations and keys.
+async fn read_invitations_and_keys(database: &Database) {
+    let (now, some) = (beginning(), |text: &str| vec![text.to_owned()]);
+    let any = invitations::Filter { organization: BIG, states: Vec::new(), search: None, now };
+    for filter in [
+        any.clone(),
+        invitations::Filter { states: some("EXPIRED"), ..any.clone() },
+        invitations::Filter { search: Some("e1".to_owned()), ..any },
+    ] {
+        for after in [None, Some(Key::Time(now))] {
+            filter.page(database, &window(after)).await.unwrap();
+        }
+        filter.count(database).await.unwrap();
+    }
+    invitations::find(database, BIG, [Uuid::nil()]).await.unwrap();
+    invitations::preview(database, BIG, InvitationId(Uuid::nil())).await.unwrap();
+    invitations::previews_of_user(database, UserId(Uuid::nil())).await.unwrap();
+
+    let any = api_keys::Filter { organization: BIG, statuses: Vec::new(), types: Vec::new(), search: None, now };
+    for filter in [
+        any.clone(),
+        api_keys::Filter { statuses: some("EXPIRED"), types: some("STANDARD"), ..any.clone() },
+        api_keys::Filter { search: Some("k1".to_owned()), ..any },
+    ] {
+        for after in [None, Some(Key::Time(now))] {
+            filter.page(database, &window(after)).await.unwrap();
+        }
+        filter.count(database).await.unwrap();
+    }
+    api_keys::find(database, BIG, [Uuid::nil()]).await.unwrap();
+    api_keys::find_secret(database, "7.1").await.unwrap();
+    api_keys::is_active(database, BIG, ApiKeyId(Uuid::nil()), now).await.unwrap();
+}
+
+/// Calls every function that reads the audit log, the head, and what decides about access.
+async fn read_the_rest(database: &Database) {
+    let (now, nobody) = (beginning(), UserId(Uuid::nil()));
+    let types = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect();
+    let every = history::Filter::default;
+    // No row is asked for, because the events here are made of nothing.
+    let window = |after| Window { limit: 0, after, ..window(None) };
+    for filter in [
+        every(),
+        history::Filter { types: types(&["type.7"]), ..every() },
+        history::Filter { types: types(&["member.*", "type.7"]), ..every() },
+        history::Filter { actors: vec![Uuid::nil()], ..every() },
+        history::Filter { targets: vec![Uuid::nil()], ..every() },
+        history::Filter { from: Some(now), to: Some(now), ..every() },
+        history::Filter { search: Some("reason".to_owned()), ..every() },
+    ] {
+        for after in [None, Some(Position { key: Key::Number(5), id: None })] {
+            filter.page(database, BIG, Direction::Descending, &window(after)).await.unwrap();
+        }
+        filter.count(database, BIG).await.unwrap();
+    }
+    history::after(database, BIG, 5000, 6000).await.unwrap();
+    hot::head(database, BIG).await.unwrap();
+    profile::find(database, BIG, Some(nobody)).await.unwrap();
+    profile::page_of_user(database, nobody, &window(None)).await.unwrap();
+    profile::count_of_user(database, nobody).await.unwrap();
+    profile::counts(database, BIG, now).await.unwrap();
+    profile::sequence_at(database, BIG, now).await.unwrap();
+    roles::list(database, BIG).await.unwrap();
+    commands::find(database, BIG, Actor::User(nobody), "key", now).await.unwrap();
+    let mut wanted = Wanted::default();
+    wanted.user(Uuid::nil());
+    wanted.api_key(Uuid::nil());
+    wanted.invitation(Uuid::nil());
+    wanted.load(database, BIG).await.unwrap();
+}
+
+/// What is wrong with a plan of PostgreSQL: a whole table, or an index that is read across organizations.
+fn faults_in_postgres(plan: &[String]) -> Vec<&String> {
+    let beyond = |at: &usize| {
+        let line = &plan[*at];
+        let condition = plan.get(at + 1).map_or("", |next| next.trim());
+        let bounded = condition.starts_with("Index Cond:")
+            && (condition.contains("organization_id") || REGISTRIES.iter().any(|key| condition.contains(key)));
+        line.contains("Seq Scan") || (line.contains("Index") && line.contains("Scan") && !bounded)
+    };
+    (0..plan.len()).filter(beyond).map(|at| &plan[at]).collect()
+}
+
+/// The same of SQLite.
+fn faults_in_sqlite(plan: &[String]) -> Vec<&String> {
+    let beyond = |line: &&String| {
+        let bounded = line.contains("(organization_id=?") || REGISTRIES.iter().any(|key| line.contains(key));
+        (line.starts_with("SCAN") && *line != "SCAN CONSTANT ROW") || (line.starts_with("SEARCH") && !bounded)
+    };
+    plan.iter().filter(beyond).collect()
+}
+
+/// Every statement that was read with and prepared, and the faults in its plan that is made for any values.
+async fn prepared_plans(pool: &sqlx::PgPool) -> Vec<(String, String)> {
+    let text = "SELECT name, statement, cardinality(parameter_types) FROM pg_prepared_statements";
+    let prepared: Vec<(String, String, i32)> = sqlx::query_as(text).persistent(false).fetch_all(pool).await.unwrap();
+    let mut found = Vec::new();
+    for (name, statement, parameters) in prepared.into_iter().filter(|(_, text, _)| text.starts_with("SELECT")) {
+        let values = vec!["NULL"; usize::try_from(parameters).unwrap()].join(", ");
+        let values = if values.is_empty() { values } else { format!("({values})") };
+        let explain = format!("EXPLAIN EXECUTE {name}{values}");
+        let lines = sqlx::raw_sql(&explain).fetch_all(pool).await.unwrap();
+        let plan: Vec<String> = lines.iter().map(|line| line.get(0)).collect();
+        let faults = faults_in_postgres(&plan);
+        found.push((statement, if faults.is_empty() { String::new() } else { plan.join("\n") }));
+    }
+    found
+}
+
+async fn sqlite_plan(database: &Database, text: &str) -> Vec<String> {
+    let explain = format!("EXPLAIN QUERY PLAN {text}");
+    let lines: Vec<(i64, i64, i64, String)> = Statement::new(explain).all(database).await.unwrap();
+    lines.into_iter().map(|(.., detail)| detail).collect()
+}
+
+/// The plans that PostgreSQL makes for these values, where a statement can be had with its values.
+async fn plans_for_values(database: &Database) -> Vec<String> {
+    let mut cases: Vec<(Statement, Vec<Value>)> = Vec::new();
+    let statuses = || [MemberStatus::Active, MemberStatus::Inactive].map(|status| Value::from(status.name()));
+    let head = || [vec![Value::from(BIG.0)], statuses().to_vec()].concat();
+    let present = Filter::present(BIG);
+    for order in ORDERS {
+        let page = present.page_statement((order, Direction::Ascending), &window(Some(key(order))));
+        let at = match key(order) {
+            Key::Text(text) => Value::from(text),
+            Key::Time(at) => at.into(),
+            Key::Number(number) => number.into(),
+        };
+        cases.push((page, [head(), vec![at, Uuid::nil().into(), 51_i64.into()]].concat()));
+        let past = Filter { as_of: Some(500), ..present.clone() };
+        let page = past.page_statement((order, Direction::Descending), &window(None));
+        cases.push((page, [vec![500_i64.into(), 500_i64.into()], head(), vec![51_i64.into()]].concat()));
+        for search in ["name99", "99", "zzz"] {
+            let filter = Filter { search: Some(search.to_owned()), ..present.clone() };
+            let page = filter.page_statement((order, Direction::Ascending), &window(None));
+            let pattern = Value::from(format!("%{search}%"));
+            cases.push((page, [head(), vec![pattern.clone(), 51_i64.into()]].concat()));
+            cases.push((filter.count_statement(), [head(), vec![pattern]].concat()));
+        }
+    }
+    cases.push((present.count_statement(), head()));
+    let mut faulty = Vec::new();
+    for (statement, values) in cases {
+        let explain = Statement::new(format!("EXPLAIN {}", statement.text()));
+        let explain = values.into_iter().fold(explain, Statement::bind);
+        let plan: Vec<(String,)> = explain.all(database).await.unwrap();
+        let plan: Vec<_> = plan.into_iter().map(|(line,)| line).collect();
+        if !faults_in_postgres(&plan).is_empty() {
+            faulty.push(format!("{}\n{}", statement.text(), plan.join("\n")));
+        }
+    }
+    faulty
+}
+
+/// Whatever is asked of an organization is read from an index of that organization, on both databases.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_read_beyond_one_organization() {
+    on_postgres("store::plans::nothing_is_read_beyond_one_organization", async |url| {
+        drop(World::open(url).await);
+        // One connection, so that what is prepared is seen.
+        let options = PgPoolOptions::new().max_connections(1);
+        let pool = options
+            .connect_with(url.parse::<sqlx::postgres::PgConnectOptions>().unwrap().statement_cache_capacity(1000));
+        let pool = pool.await.unwrap();
+        let postgres = Database::Postgres { pool: pool.clone(), appender: pool.clone() };
+        fill(&postgres).await;
+        let faulty = plans_for_values(&postgres).await;
+        assert!(faulty.is_empty(), "{}", faulty.join("\n\n"));
+
+        read_members(&postgres).await;
+        read_invitations_and_keys(&postgres).await;
+        read_the_rest(&postgres).await;
+        sqlx::raw_sql("SET plan_cache_mode = force_generic_plan").execute(&pool).await.unwrap();
+        let plans = prepared_plans(&pool).await;
+        assert!(plans.len() > 100, "{} statements", plans.len());
+        let faulty: Vec<_> = plans.iter().filter(|(_, plan)| !plan.is_empty()).collect();
+        let faulty: Vec<_> = faulty.iter().map(|(text, plan)| format!("{text}\n{plan}")).collect();
+        assert!(faulty.is_empty(), "PostgreSQL:\n{}", faulty.join("\n\n"));
+
+        on_sqlite(async |url| {
+            let world = World::open(url).await;
+            fill(world.database()).await;
+            let mut faulty = Vec::new();
+            for (text, _) in &plans {
+                let plan = sqlite_plan(world.database(), text).await;
+                if !faults_in_sqlite(&plan).is_empty() {
+                    faulty.push(format!("{text}\n{}", plan.join("\n")));
+                }
+            }
+            assert!(faulty.is_empty(), "SQLite:\n{}", faulty.join("\n\n"));
+        })
+        .await;
+    })
+    .await;
+}
+
+/// The check itself finds what it is for.
+#[test]
+fn a_plan_that_reads_a_whole_table_is_found() {
+    let plan = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
+    assert_eq!(faults_in_postgres(&plan(&["Seq Scan on members m  (cost=1)"])).len(), 1);
+    let whole_index = plan(&["Index Scan using members_by_name on members m", "  Filter: (organization_id = $1)"]);
+    assert_eq!(faults_in_postgres(&whole_index).len(), 1);
+    let bounded = plan(&["Index Scan using members_by_name on members m", "  Index Cond: (organization_id = $1)"]);
+    assert_eq!(faults_in_postgres(&bounded).len(), 0);
+    assert_eq!(faults_in_sqlite(&plan(&["SCAN m USING INDEX members_by_name", "SCAN CONSTANT ROW"])).len(), 1);
+    assert_eq!(faults_in_sqlite(&plan(&["SEARCH m USING INDEX a (organization_id=? AND name_key>?)"])).len(), 0);
+}
