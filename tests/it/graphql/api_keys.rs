@@ -34,7 +34,10 @@ both_databases! {
         let acme = Acme::workspace(&server).await;
         let made = make(&acme, json!({ "name": " Report ", "description": "Nightly", "permissions": ["MEMBERS_READ", "AUDIT_READ"], "idempotencyKey": "k1" })).await;
         let (secret, prefix) = (text(&made, "/secret"), text(&made, "/apiKey/prefix"));
-        assert!(secret.starts_with(&format!("{prefix}_")) && prefix.starts_with("olk_s_") && prefix.len() == 18, "{prefix}");
+        assert!(
+            secret.starts_with(&format!("{prefix}_")) && prefix.starts_with("olk_s_") && prefix.len() == 18,
+            "{prefix}"
+        );
         assert!(secret.len() == 57 && secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'));
         let key = json!({ "id": made["apiKey"]["id"], "name": "Report", "prefix": prefix, "type": "STANDARD", "status": "ACTIVE",
             "permissions": ["MEMBERS_READ", "AUDIT_READ"], "rateLimit": null, "expiresAt": null, "createdAt": "2026-03-02T09:01:00+00:00" });
@@ -49,7 +52,10 @@ both_databases! {
         let everything = json!(everything).to_string();
         assert!(everything.contains(prefix) && !everything.contains(&secret[19..51]), "no list has the secret");
         let shown = &listed(&acme, json!({})).await[0];
-        assert_eq!((&shown["createdBy"]["displayName"], &shown["lastUsedAt"], &shown["description"]), (&json!(ADA), &Value::Null, &json!("Nightly")));
+        assert_eq!(
+            (&shown["createdBy"]["displayName"], &shown["lastUsedAt"], &shown["description"]),
+            (&json!(ADA), &Value::Null, &json!("Nightly"))
+        );
     }
 
     async fn a_key_acts_as_itself_in_its_own_organization_only(url: &str) {
@@ -65,7 +71,10 @@ both_databases! {
         assert_eq!((&answer["viewer"]["sessions"], &answer["viewer"]["invitations"]), (&json!([]), &json!([])));
         let answer = key.try_operation("Overview", acme.with(json!({}))).await;
         let organization = &answer.body["data"]["organization"];
-        assert_eq!((&organization["viewerRole"], &organization["viewerPermissions"]), (&Value::Null, &json!(["MEMBERS_READ", "MEMBERS_INVITE", "APPS_READ"])));
+        assert_eq!(
+            (&organization["viewerRole"], &organization["viewerPermissions"]),
+            (&Value::Null, &json!(["MEMBERS_READ", "MEMBERS_INVITE", "APPS_READ"]))
+        );
         let answer = key.data("query ($id: ID!) { organization(id: $id) { name } }", other.with(json!({}))).await;
         assert_eq!(answer["organization"], Value::Null);
         let invite = json!({ "email": "bea@example.com" });
@@ -117,7 +126,10 @@ both_databases! {
         assert_eq!((&longer["apiKey"]["expiresAt"], &longer["userErrors"]), (&Value::Null, &json!([])), "null clears");
         assert!(key.is_let_in().await);
         let revoked = change(&acme, "RevokeApiKey", id, json!({ "reason": "Found on a page." })).await;
-        assert_eq!((&revoked["apiKey"]["status"], &revoked["apiKey"]["revokedAt"]), (&json!("REVOKED"), &json!("2026-03-03T00:00:00+00:00")));
+        assert_eq!(
+            (&revoked["apiKey"]["status"], &revoked["apiKey"]["revokedAt"]),
+            (&json!("REVOKED"), &json!("2026-03-03T00:00:00+00:00"))
+        );
         assert!(!key.is_let_in().await);
         for name in ["EnableApiKey", "UpdateApiKey", "RotateApiKey"] {
             let refused = change(&acme, name, id, json!({ "name": "Other" })).await;
@@ -155,7 +167,10 @@ both_databases! {
         assert!(!second.is_let_in().await, "at most two secrets live");
         assert!(third.is_let_in().await && fourth.is_let_in().await);
         let fifth = server.with_key(text(&rotate(Value::Null).await, "/secret"));
-        assert!(!third.is_let_in().await && !fourth.is_let_in().await && fifth.is_let_in().await, "no grace unless asked");
+        assert!(
+            !third.is_let_in().await && !fourth.is_let_in().await && fifth.is_let_in().await,
+            "no grace unless asked"
+        );
         let sixth = server.with_key(text(&rotate(json!(3600)).await, "/secret"));
         change(&acme, "DisableApiKey", id, json!({})).await;
         assert!(!fifth.is_let_in().await && !sixth.is_let_in().await, "disabling ends both");
@@ -178,26 +193,38 @@ both_databases! {
         change(&acme, "DisableApiKey", &id, json!({})).await;
         assert!(!key.is_let_in().await);
         server.flush_usage().await;
-        assert_eq!(listed(&acme, json!({})).await[0]["lastUsedAt"], "2026-03-02T09:04:00+00:00", "what is refused is no use");
+        assert_eq!(
+            listed(&acme, json!({})).await[0]["lastUsedAt"],
+            "2026-03-02T09:04:00+00:00",
+            "what is refused is no use"
+        );
     }
 
     async fn agents_always_have_a_rate_limit_and_others_may(url: &str) {
         let server = Server::start(url).await;
         let acme = Acme::workspace(&server).await;
         let limit = async |variables: Value| make(&acme, variables).await["apiKey"]["rateLimit"].clone();
-        assert_eq!(limit(json!({ "name": "a", "type": "AI_AGENT" })).await, json!({ "unitsPerMinute": 60, "burst": 10 }));
+        assert_eq!(
+            limit(json!({ "name": "a", "type": "AI_AGENT" })).await,
+            json!({ "unitsPerMinute": 60, "burst": 10 })
+        );
         let given = json!({ "unitsPerMinute": 5, "burst": 2 });
         assert_eq!(limit(json!({ "name": "b", "type": "AI_AGENT", "rateLimit": given })).await, given);
         assert_eq!(limit(json!({ "name": "c", "rateLimit": given })).await, given);
         assert_eq!(limit(json!({ "name": "d" })).await, Value::Null);
         for (units, burst) in [(0, 1), (-1, 1), (1, 0), (1_000_001, 1)] {
-            let refused = make(&acme, json!({ "name": "e", "rateLimit": { "unitsPerMinute": units, "burst": burst } })).await;
+            let refused =
+                make(&acme, json!({ "name": "e", "rateLimit": { "unitsPerMinute": units, "burst": burst } })).await;
             assert_eq!(refused["userErrors"][0]["field"], json!(["input", "rateLimit"]), "{units} {burst}");
         }
         let agent = listed(&acme, json!({ "filter": { "types": ["AI_AGENT"] }, "search": "b" })).await;
         let id = text(&agent[0], "/id").to_owned();
         change(&acme, "UpdateApiKey", &id, json!({ "rateLimit": null })).await;
-        assert_ne!(listed(&acme, json!({ "search": "b" })).await[0]["rateLimit"], Value::Null, "an agent has one always");
+        assert_ne!(
+            listed(&acme, json!({ "search": "b" })).await[0]["rateLimit"],
+            Value::Null,
+            "an agent has one always"
+        );
     }
 
     async fn what_a_key_is_can_be_edited_and_every_mistake_is_told_at_once(url: &str) {
@@ -207,15 +234,21 @@ both_databases! {
         let id = text(&made, "/apiKey/id");
         make(&acme, json!({ "name": "Taken" })).await;
         let update = async |more: Value| change(&acme, "UpdateApiKey", id, more).await;
-        let edited = update(json!({ "name": "Key 2", "permissions": ["MEMBERS_READ"], "expiresAt": "2026-04-01T00:00:00Z" })).await;
+        let edited =
+            update(json!({ "name": "Key 2", "permissions": ["MEMBERS_READ"], "expiresAt": "2026-04-01T00:00:00Z" }))
+                .await;
         let key = json!({ "id": id, "name": "Key 2", "description": "One", "permissions": ["MEMBERS_READ"], "expiresAt": "2026-04-01T00:00:00+00:00" });
         assert_eq!(edited["apiKey"], key, "left out is unchanged");
         assert_eq!(update(json!({})).await["cursor"], edited["cursor"], "nothing is no change");
         let cleared = update(json!({ "description": null, "expiresAt": null })).await;
         assert_eq!((&cleared["apiKey"]["description"], &cleared["apiKey"]["expiresAt"]), (&Value::Null, &Value::Null));
         let refused = update(json!({ "name": "taken" })).await;
-        assert_eq!((&refused["userErrors"][0]["code"], &refused["userErrors"][0]["field"]), (&json!("NAME_TAKEN"), &json!(["input", "name"])));
-        let refused = update(json!({ "name": "", "description": "x".repeat(1001), "rateLimit": { "unitsPerMinute": 0 } })).await;
+        assert_eq!(
+            (&refused["userErrors"][0]["code"], &refused["userErrors"][0]["field"]),
+            (&json!("NAME_TAKEN"), &json!(["input", "name"]))
+        );
+        let refused =
+            update(json!({ "name": "", "description": "x".repeat(1001), "rateLimit": { "unitsPerMinute": 0 } })).await;
         let fields: Vec<_> = list(&refused, "/userErrors").iter().map(|error| text(error, "/field/1")).collect();
         assert_eq!(fields, ["name", "description", "rateLimit"]);
         let past = update(json!({ "expiresAt": "2020-01-01T00:00:00Z" })).await;
@@ -247,11 +280,18 @@ both_databases! {
         let (strong, _) = acme.key("Strong", &["ROLES_MANAGE"]).await;
         let id = acme.with(json!({ "apiKeyId": strong }));
         for name in ["RotateApiKey", "EnableApiKey", "UpdateApiKey", "RevokeApiKey"] {
-            assert_eq!(bea.refusals(name, id.clone()).await, ["RANK_TOO_LOW"], "{name}: made by an owner, it stands as high as she");
+            assert_eq!(
+                bea.refusals(name, id.clone()).await,
+                ["RANK_TOO_LOW"],
+                "{name}: made by an owner, it stands as high as she"
+            );
         }
         let maker = make(&acme.ada, "Maker", json!(["API_KEYS_MANAGE"])).await;
         let maker = server.with_key(text(&maker, "/secret"));
-        assert_eq!(make(&maker, "b", json!(["MEMBERS_READ"])).await["userErrors"][0]["missing"], json!(["MEMBERS_READ"]));
+        assert_eq!(
+            make(&maker, "b", json!(["MEMBERS_READ"])).await["userErrors"][0]["missing"],
+            json!(["MEMBERS_READ"])
+        );
         assert_eq!(make(&maker, "c", json!([])).await["userErrors"], json!([]));
         let member = acme.join("cyn@example.com", "MEMBER").await;
         assert_eq!(make(&member, "d", json!([])).await["userErrors"][0]["code"], "PERMISSION_REQUIRED");

@@ -68,7 +68,9 @@ both_databases! {
         assert_eq!(stranger.refusals("DeclineInvitation", by_id.clone()).await, ["NOT_FOUND"]);
         assert_eq!(bea.refusals("AcceptInvitation", by_id.clone()).await, [""; 0]);
         assert_eq!(bea.operation("Viewer", json!({})).await["viewer"]["invitations"], json!([]));
-        for wrong in [json!({}), json!({ "token": "x", "invitationId": id }), json!({ "token": null, "invitationId": null })] {
+        for wrong in
+            [json!({}), json!({ "token": "x", "invitationId": id }), json!({ "token": null, "invitationId": null })]
+        {
             assert_eq!(bea.refusals("AcceptInvitation", wrong.clone()).await, ["INVALID_INPUT"], "{wrong}");
             assert_eq!(bea.refusals("DeclineInvitation", wrong).await, ["INVALID_INPUT"]);
         }
@@ -129,7 +131,8 @@ both_databases! {
         let new = server.invitation_token(BEA).await;
         assert_ne!(new, old);
         let state = async |token: &str| {
-            server.anonymous().operation("InvitationPreview", json!({ "token": token })).await["invitation"]["state"].clone()
+            server.anonymous().operation("InvitationPreview", json!({ "token": token })).await["invitation"]["state"]
+                .clone()
         };
         assert_eq!((state(&old).await, state(&new).await), (json!("REVOKED"), json!("PENDING")));
         let bea = server.person(BEA).await;
@@ -142,16 +145,6 @@ both_databases! {
         assert_eq!(resend().await["userErrors"][0]["message"], "The limit of 10 sendings of an invitation is reached.");
         assert_eq!(accept(&bea, &server.invitation_token(BEA).await).await, [""; 0]);
         assert_eq!(resend().await["userErrors"][0]["code"], "INVITATION_CLOSED");
-    }
-
-    /// The letter that waits in the outbox is not the one that should go out.
-    async fn a_letter_that_became_pointless_before_it_went_is_not_sent(url: &str) {
-        let server = Server::start(url).await;
-        let acme = Acme::workspace(&server).await;
-        let sent = invite(&acme, BEA, "MEMBER").await;
-        let id = acme.with(json!({ "invitationId": text(&sent, "/invitation/id") }));
-        assert_eq!(acme.ada.refusals("RevokeInvitation", id).await, [""; 0]);
-        assert!(server.letters_to(BEA).await.is_empty());
     }
 
     async fn withdrawn_is_for_ever(url: &str) {
@@ -185,7 +178,10 @@ both_databases! {
         server.wait(TimeDelta::seconds(1));
         let replace = acme.with(json!({ "email": BEA, "roleId": acme.role("AUDITOR"), "replace": true }));
         let replaced = acme.ada.operation("InviteMember", replace).await["inviteMember"].clone();
-        assert_eq!((&replaced["alreadyPending"], &replaced["invitation"]["role"]["key"]), (&json!(false), &json!("AUDITOR")));
+        assert_eq!(
+            (&replaced["alreadyPending"], &replaced["invitation"]["role"]["key"]),
+            (&json!(false), &json!("AUDITOR"))
+        );
         let answer = acme.ada.operation("Invitations", acme.with(json!({}))).await;
         assert_eq!(texts(&answer, "/organization/invitations/nodes", "/state"), ["PENDING", "REVOKED"]);
         let bea = server.person(BEA).await;
@@ -232,10 +228,15 @@ both_databases! {
         let mistakes = [
             (json!({ "email": "nonsense" }), vec![("INVALID_INPUT", "email")]),
             (json!({ "email": "member@example.com" }), vec![("ALREADY_A_MEMBER", "")]),
-            (json!({ "email": "pending@example.com", "roleId": acme.role("AUDITOR") }), vec![("INVITATION_PENDING", "")]),
+            (
+                json!({ "email": "pending@example.com", "roleId": acme.role("AUDITOR") }),
+                vec![("INVITATION_PENDING", "")],
+            ),
             (json!({ "email": "x@example.com", "roleId": "rol_nonsense" }), vec![("NOT_FOUND", "roleId")]),
-            (json!({ "email": "", "name": "x".repeat(101), "roleId": "x" }),
-                vec![("INVALID_INPUT", "email"), ("INVALID_INPUT", "name"), ("NOT_FOUND", "roleId")]),
+            (
+                json!({ "email": "", "name": "x".repeat(101), "roleId": "x" }),
+                vec![("INVALID_INPUT", "email"), ("INVALID_INPUT", "name"), ("NOT_FOUND", "roleId")],
+            ),
             (json!({ "email": "ROW0@example.com" }), vec![]),
             (json!({ "email": "row1@example.com", "roleId": acme.role("AUDITOR") }), vec![("INVITATION_PENDING", "")]),
             (json!({ "email": "pending@example.com" }), vec![]),
@@ -255,7 +256,9 @@ both_databases! {
         }
         for ((row, wanted), result) in mistakes.iter().zip(&results[41..]) {
             let errors = list(result, "/userErrors").iter();
-            let field = |error: &Value| error["field"].as_array().map_or("", |path| path.last().unwrap().as_str().unwrap()).to_owned();
+            let field = |error: &Value| {
+                error["field"].as_array().map_or("", |path| path.last().unwrap().as_str().unwrap()).to_owned()
+            };
             let errors: Vec<_> = errors.map(|error| (text(error, "/code"), field(error))).collect();
             let wanted: Vec<_> = wanted.iter().map(|(code, field)| (*code, (*field).to_owned())).collect();
             assert_eq!(errors, wanted, "{row}");
@@ -330,32 +333,14 @@ both_databases! {
         assert_eq!(accept(&bea, &server.invitation_token(BEA).await).await, [""; 0]);
     }
 
-    async fn an_invitation_shows_what_was_typed_and_never_what_the_directory_knows(url: &str) {
-        let server = Server::start(url).await;
-        let acme = Acme::workspace(&server).await;
-        let bea = server.person(BEA).await;
-        bea.operation("UpdateViewer", json!({ "name": "Beatrix Secret" })).await;
-        let variables = acme.with(json!({ "email": "BEA@Example.com", "name": "Bee" }));
-        let sent = acme.ada.operation("InviteMember", variables).await;
-        assert_eq!(sent["inviteMember"]["invitation"]["email"], "BEA@Example.com");
-        let shown = newest(&acme).await;
-        assert_eq!((&shown["email"], &shown["name"]), (&json!("BEA@Example.com"), &json!("Bee")));
-        let log = acme.ada.operation("AuditLog", acme.with(json!({ "first": 1 }))).await;
-        let target = &log["organization"]["auditLog"]["edges"][0]["node"]["target"];
-        assert_eq!(target["displayName"], "BEA@Example.com");
-        let search = async |search: &str| {
-            let answer = acme.ada.operation("Invitations", acme.with(json!({ "search": search }))).await;
-            answer["organization"]["invitations"]["totalCount"].clone()
-        };
-        assert_eq!((search("BEE").await, search("bea@ex").await, search("Secret").await), (json!(1), json!(1), json!(0)));
-    }
-
     async fn the_preview_is_there_for_nobody_in_particular_and_shows_a_masked_address(url: &str) {
         let server = Server::start(url).await;
         let acme = Acme::workspace(&server).await;
         let sent = invite(&acme, BEA, "CO_ADMIN").await;
         let token = server.invitation_token(BEA).await;
-        let preview = async |token: &str| server.anonymous().operation("InvitationPreview", json!({ "token": token })).await["invitation"].clone();
+        let preview = async |token: &str| {
+            server.anonymous().operation("InvitationPreview", json!({ "token": token })).await["invitation"].clone()
+        };
         let shown = json!({ "id": sent["invitation"]["id"], "organizationName": "Acme", "roleName": "Co-Admin",
             "inviterName": null, "maskedEmail": "b***@example.com", "state": "PENDING", "expiresAt": "2026-03-09T09:01:00+00:00" });
         assert_eq!(preview(&token).await, shown);
@@ -367,53 +352,5 @@ both_databases! {
         let bea = server.person(BEA).await;
         assert_eq!(bea.operation("Viewer", json!({})).await["viewer"]["invitations"], json!([]));
         assert_eq!(accept(&bea, &token).await, ["NOT_FOUND"]);
-    }
-
-    async fn an_invitation_shows_how_its_letter_went(url: &str) {
-        let server = Server::start(url).await;
-        let acme = Acme::workspace(&server).await;
-        let document = "query ($id: ID!) { organization(id: $id) { invitations { nodes { delivery { state attempts lastError } } } } }";
-        let delivery = async || {
-            let answer = acme.ada.data(document, acme.with(json!({}))).await;
-            answer["organization"]["invitations"]["nodes"][0]["delivery"].clone()
-        };
-        while server.deliver().await > 0 {}
-        // Where the folder should be there is a file, so that no letter can be written.
-        std::fs::remove_dir_all(server.mail()).unwrap();
-        std::fs::write(server.mail(), "in the way").unwrap();
-        invite(&acme, BEA, "MEMBER").await;
-        assert_eq!(delivery().await, json!({ "state": "PENDING", "attempts": 0, "lastError": null }));
-        assert_eq!(server.deliver().await, 1);
-        let waiting = delivery().await;
-        assert_eq!((&waiting["state"], &waiting["attempts"]), (&json!("PENDING"), &json!(1)));
-        let error = text(&waiting, "/lastError");
-        assert!(!error.contains("bea") && !error.contains("tmp"), "it names nobody and no place: {error}");
-        assert_eq!(server.deliver().await, 0, "it waits before it is tried again");
-        std::fs::remove_file(server.mail()).unwrap();
-        server.wait(TimeDelta::hours(1));
-        assert_eq!(server.deliver().await, 1);
-        let sent = delivery().await;
-        assert_eq!((&sent["state"], &sent["attempts"]), (&json!("SENT"), &json!(2)));
-    }
-
-    async fn a_letter_that_never_goes_is_given_up(url: &str) {
-        let server = Server::start(url).await;
-        let acme = Acme::workspace(&server).await;
-        while server.deliver().await > 0 {}
-        std::fs::remove_dir_all(server.mail()).unwrap();
-        std::fs::write(server.mail(), "in the way").unwrap();
-        invite(&acme, BEA, "MEMBER").await;
-        let mut attempts = 0;
-        loop {
-            let tried = server.deliver().await;
-            if tried == 0 {
-                break;
-            }
-            attempts += tried;
-            server.wait(TimeDelta::hours(2));
-        }
-        assert_eq!(attempts, 8);
-        assert_eq!(newest(&acme).await["delivery"]["state"], "FAILED");
-        std::fs::remove_file(server.mail()).unwrap();
     }
 }

@@ -39,7 +39,8 @@ both_databases! {
         let reply = bea.try_operation("Members", mine.clone()).await;
         assert_eq!(reply.codes(), ["PERMISSION_REQUIRED"]);
 
-        let promote = acme.with(json!({ "memberId": member, "roleId": acme.role("MANAGER"), "reason": "She leads now." }));
+        let promote =
+            acme.with(json!({ "memberId": member, "roleId": acme.role("MANAGER"), "reason": "She leads now." }));
         let answer = acme.ada.operation("ChangeMemberRole", promote.clone()).await;
         let changed = &answer["changeMemberRole"];
         assert_eq!(changed["member"]["role"]["key"], "MANAGER");
@@ -114,7 +115,10 @@ both_databases! {
             assert_eq!(change("AUDITOR", json!(wrong)).await["userErrors"][0]["code"], "VERSION_MISMATCH", "{wrong}");
         }
         let changed = change("AUDITOR", json!(version)).await;
-        assert_eq!(changed, json!({ "member": { "version": version + 1, "role": { "key": "AUDITOR" } }, "userErrors": [] }));
+        assert_eq!(
+            changed,
+            json!({ "member": { "version": version + 1, "role": { "key": "AUDITOR" } }, "userErrors": [] })
+        );
     }
 
     async fn a_deactivated_member_sees_nothing_until_reactivated_and_may_leave(url: &str) {
@@ -122,8 +126,17 @@ both_databases! {
         let acme = Acme::workspace(&server).await;
         let bea = acme.join(BEA, "MANAGER").await;
         let id = acme.with(json!({ "memberId": acme.member(BEA).await }));
-        let seen = async || bea.data("query ($id: ID!) { organization(id: $id) { name } viewer { organizations { totalCount } } }", acme.with(json!({}))).await;
-        assert_eq!(seen().await, json!({ "organization": { "name": "Acme" }, "viewer": { "organizations": { "totalCount": 1 } } }));
+        let seen = async || {
+            bea.data(
+                "query ($id: ID!) { organization(id: $id) { name } viewer { organizations { totalCount } } }",
+                acme.with(json!({})),
+            )
+            .await
+        };
+        assert_eq!(
+            seen().await,
+            json!({ "organization": { "name": "Acme" }, "viewer": { "organizations": { "totalCount": 1 } } })
+        );
         let answer = acme.ada.operation("DeactivateMember", id.clone()).await;
         assert_eq!(answer["deactivateMember"]["member"]["status"], "INACTIVE");
         assert_eq!(seen().await, json!({ "organization": null, "viewer": { "organizations": { "totalCount": 0 } } }));
@@ -150,7 +163,8 @@ both_databases! {
         let promote = acme.with(json!({ "memberId": member, "roleId": acme.role("CO_ADMIN") }));
         acme.ada.operation("ChangeMemberRole", promote).await;
         server.wait(TimeDelta::days(1));
-        let answer = acme.ada.operation("RemoveMember", acme.with(json!({ "memberId": member, "reason": "Moved." }))).await;
+        let answer =
+            acme.ada.operation("RemoveMember", acme.with(json!({ "memberId": member, "reason": "Moved." }))).await;
         let removed = &answer["removeMember"];
         assert_eq!((&removed["removedMemberId"], &removed["apiKeysCreated"]), (&json!(member), &json!([])));
         let seen = async || bea.data("query ($id: ID!) { organization(id: $id) { name } }", acme.with(json!({}))).await;
@@ -216,7 +230,11 @@ both_databases! {
         }
         let found = async |search: &str| listed(&acme.ada, acme.with(json!({ "search": search }))).await;
         assert_eq!(found("ZOË").await, ["zoe@example.com"]);
-        assert_eq!(found("zoe\u{308} a\u{30a}BERG").await, ["zoe@example.com"], "decomposed, with a diaeresis of its own");
+        assert_eq!(
+            found("zoe\u{308} a\u{30a}BERG").await,
+            ["zoe@example.com"],
+            "decomposed, with a diaeresis of its own"
+        );
         assert_eq!(found("élo").await, ["underxscore@example.com"]);
         assert_eq!(found("%").await, ["percent@example.com"]);
         assert_eq!(found("_").await, ["under_score@example.com"]);
@@ -252,7 +270,9 @@ both_databases! {
         assert_eq!(listed(&acme.ada, acme.with(json!({}))).await, [CYN, ADA, BEA], "by name");
 
         acme.ada.operation("DeactivateMember", acme.with(json!({ "memberId": acme.member(CYN).await }))).await;
-        let filtered = async |filter: Value| listed(&acme.ada, acme.with(json!({ "filter": filter, "orderBy": { "field": "EMAIL" } }))).await;
+        let filtered = async |filter: Value| {
+            listed(&acme.ada, acme.with(json!({ "filter": filter, "orderBy": { "field": "EMAIL" } }))).await
+        };
         assert_eq!(filtered(json!({ "statuses": ["INACTIVE"] })).await, [CYN]);
         assert_eq!(filtered(json!({ "statuses": ["ACTIVE"] })).await, [ADA, BEA]);
         assert_eq!(filtered(json!({ "roleIds": [acme.role("MANAGER"), acme.role("ADMIN")] })).await, [ADA, BEA]);
@@ -280,12 +300,16 @@ both_databases! {
         for guarded in ["members", "invitations", "apiKeys", "auditLog", "events", "ada"] {
             assert_eq!(organization[guarded], Value::Null, "{guarded}");
         }
-        assert_eq!(organization["bea"], json!({ "status": "ACTIVE", "role": { "key": "MEMBER", "memberCount": null } }));
+        assert_eq!(
+            organization["bea"],
+            json!({ "status": "ACTIVE", "role": { "key": "MEMBER", "memberCount": null } })
+        );
         assert_eq!(organization["overview"], json!({ "memberCount": 2, "recentActivity": null }));
         assert_eq!(list(organization, "/roles").len(), 5);
         let mut paths: Vec<_> = list(&reply.body, "/errors").iter().map(|error| error["path"].to_string()).collect();
         paths.sort();
-        let expected = ["ada", "apiKeys", "auditLog", "bea\",\"role\",\"memberCount", "events", "invitations", "members"];
+        let expected =
+            ["ada", "apiKeys", "auditLog", "bea\",\"role\",\"memberCount", "events", "invitations", "members"];
         assert_eq!(paths, expected.map(|path| format!("[\"organization\",\"{path}\"]")));
         assert!(reply.codes().iter().all(|code| *code == "PERMISSION_REQUIRED"), "{:?}", reply.codes());
     }
@@ -297,7 +321,10 @@ both_databases! {
         assert_eq!(listed(&bea, acme.with(json!({}))).await, [ADA, BEA]);
         let auditor = acme.join(CYN, "AUDITOR").await;
         assert_eq!(listed(&auditor, acme.with(json!({}))).await, [ADA, BEA, CYN]);
-        assert_eq!(bea.refusals("InviteMember", acme.with(json!({ "email": "x@example.com" }))).await, ["PERMISSION_REQUIRED"]);
+        assert_eq!(
+            bea.refusals("InviteMember", acme.with(json!({ "email": "x@example.com" }))).await,
+            ["PERMISSION_REQUIRED"]
+        );
     }
 
     async fn a_profile_shows_permissions_inviter_activity_and_what_the_viewer_may_do(url: &str) {
@@ -312,12 +339,18 @@ both_databases! {
         };
         let of_bea = profile(&acme.ada, BEA).await;
         assert_eq!(of_bea["invitedBy"], json!({ "kind": "USER", "displayName": ADA }));
-        assert_eq!(texts(&of_bea, "/activity/nodes", "/type"), ["invitation.sent", "member.joined", "invitation.accepted"]);
+        assert_eq!(
+            texts(&of_bea, "/activity/nodes", "/type"),
+            ["invitation.sent", "member.joined", "invitation.accepted"]
+        );
         let may = |allowed: bool, code: Value| json!({ "allowed": allowed, "code": code });
         let of_ada = profile(&bea, ADA).await;
         assert_eq!(of_ada["invitedBy"], Value::Null);
         let no = || may(false, json!("RANK_TOO_LOW"));
-        assert_eq!(of_ada["viewerCan"], json!({ "changeRole": no(), "deactivate": no(), "remove": no(), "assignableRoles": [] }));
+        assert_eq!(
+            of_ada["viewerCan"],
+            json!({ "changeRole": no(), "deactivate": no(), "remove": no(), "assignableRoles": [] })
+        );
         let of_cyn = profile(&bea, CYN).await;
         let yes = || may(true, Value::Null);
         assert_eq!(of_cyn["viewerCan"]["remove"], yes());

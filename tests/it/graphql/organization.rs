@@ -34,7 +34,12 @@ both_databases! {
         let made = create(&ada, wish.clone()).await;
         let organization = &made["organization"];
         assert_eq!(
-            (&organization["name"], &organization["kind"], &organization["description"], &organization["certification"]),
+            (
+                &organization["name"],
+                &organization["kind"],
+                &organization["description"],
+                &organization["certification"]
+            ),
             (&json!("Acme"), &json!("TEAM"), &json!("Rockets"), &Value::Null)
         );
         assert_eq!(organization["viewerRole"], json!({ "key": "ADMIN", "level": 1 }));
@@ -73,7 +78,11 @@ both_databases! {
         assert_ne!(second, first);
         for wrong in ["x".repeat(129).as_str(), ""] {
             let refused = send(&document, wrong, wish.clone()).await;
-            assert_eq!(refused["createOrganization"]["userErrors"][0]["field"], json!(["input", "idempotencyKey"]), "{wrong:?}");
+            assert_eq!(
+                refused["createOrganization"]["userErrors"][0]["field"],
+                json!(["input", "idempotencyKey"]),
+                "{wrong:?}"
+            );
         }
         let two = "mutation { a: createOrganization(input: { name: \"A\", kind: TEAM }) { organization { id } }
             b: createOrganization(input: { name: \"A\", kind: TEAM }) { organization { id } } }";
@@ -104,29 +113,40 @@ both_databases! {
     async fn only_teams_and_workspaces_are_made_by_people(url: &str) {
         let server = Server::start(url).await;
         let ada = server.person(ADA).await;
-        for (kind, wanted) in [("PERSONAL", "INVALID_INPUT"), ("ENTERPRISE", "INVALID_INPUT"), ("TEAM", ""), ("WORKSPACE", "")] {
+        for (kind, wanted) in
+            [("PERSONAL", "INVALID_INPUT"), ("ENTERPRISE", "INVALID_INPUT"), ("TEAM", ""), ("WORKSPACE", "")]
+        {
             assert_eq!(code(&create(&ada, json!({ "name": "Acme", "kind": kind })).await), wanted, "{kind}");
         }
-        let refused = create(&ada, json!({ "name": "", "kind": "TEAM", "description": "x".repeat(1001), "idempotencyKey": "" })).await;
+        let refused =
+            create(&ada, json!({ "name": "", "kind": "TEAM", "description": "x".repeat(1001), "idempotencyKey": "" }))
+                .await;
         let fields: Vec<_> = list(&refused, "/userErrors").iter().map(|error| text(error, "/field/1")).collect();
         assert_eq!(fields, ["name", "description", "idempotencyKey"], "every mistake at once");
         for name in ["x".repeat(101).as_str(), " ", "two\nlines", "nul\0", "\u{202e}turned"] {
             assert_eq!(code(&create(&ada, json!({ "name": name, "kind": "TEAM" })).await), "INVALID_INPUT", "{name:?}");
         }
         let longest = "ä".repeat(100);
-        assert_eq!(create(&ada, json!({ "name": longest, "kind": "TEAM" })).await["organization"]["name"], longest.as_str());
+        assert_eq!(
+            create(&ada, json!({ "name": longest, "kind": "TEAM" })).await["organization"]["name"],
+            longest.as_str()
+        );
     }
 
     async fn left_out_is_unchanged_null_clears_and_nothing_new_writes_nothing(url: &str) {
         let server = Server::start(url).await;
         let acme = Acme::workspace(&server).await;
-        let first = update(&acme.ada, acme.with(json!({ "name": "Acme 2", "description": "  Rockets\nand more " }))).await;
+        let first =
+            update(&acme.ada, acme.with(json!({ "name": "Acme 2", "description": "  Rockets\nand more " }))).await;
         let shown = json!({ "id": acme.id, "name": "Acme 2", "description": "Rockets\nand more", "version": 4 });
         assert_eq!((&first["organization"], &first["userErrors"]), (&shown, &json!([])));
         assert_eq!(update(&acme.ada, acme.with(json!({}))).await, first);
         assert_eq!(update(&acme.ada, acme.with(json!({ "name": "Acme 2" }))).await, first);
         let cleared = update(&acme.ada, acme.with(json!({ "description": null }))).await;
-        assert_eq!(cleared["organization"], json!({ "id": acme.id, "name": "Acme 2", "description": null, "version": 5 }));
+        assert_eq!(
+            cleared["organization"],
+            json!({ "id": acme.id, "name": "Acme 2", "description": null, "version": 5 })
+        );
         let default = json!({ "defaultInvitationRoleId": acme.role("AUDITOR"), "description": "" });
         assert_eq!(update(&acme.ada, acme.with(default)).await["organization"]["description"], Value::Null);
         let answer = acme.ada.operation("Roles", acme.with(json!({}))).await;
@@ -141,7 +161,9 @@ both_databases! {
         let server = Server::start(url).await;
         let acme = Acme::workspace(&server).await;
         acme.join(BEA, "MEMBER").await;
-        let rename = async |name: &str, version: i64| update(&acme.ada, acme.with(json!({ "name": name, "expectedVersion": version }))).await;
+        let rename = async |name: &str, version: i64| {
+            update(&acme.ada, acme.with(json!({ "name": name, "expectedVersion": version }))).await
+        };
         let renamed = rename("Acme 2", 1).await;
         assert_eq!(renamed["userErrors"], json!([]), "joining is no change of the organization itself");
         let version = renamed["organization"]["version"].as_i64().unwrap();
@@ -167,12 +189,22 @@ both_databases! {
         assert_eq!(organization["overview"], counts);
         let answer = acme.ada.operation("Overview", acme.with(json!({}))).await;
         let recent = texts(&answer, "/organization/overview/recentActivity", "/type");
-        let types = ["api_key.created", "member.joined", "invitation.accepted", "invitation.sent", "member.joined", "organization.created"];
+        let types = [
+            "api_key.created",
+            "member.joined",
+            "invitation.accepted",
+            "invitation.sent",
+            "member.joined",
+            "organization.created",
+        ];
         assert_eq!(recent, types);
         let answer = bea.try_operation("Roles", acme.with(json!({}))).await;
         let groups = texts(&answer.body, "/data/organization/permissionGroups", "/name");
         assert!(groups.len() >= 6, "{groups:?}");
-        let all: usize = list(&answer.body, "/data/organization/permissionGroups").iter().map(|group| list(group, "/permissions").len()).sum();
+        let all: usize = list(&answer.body, "/data/organization/permissionGroups")
+            .iter()
+            .map(|group| list(group, "/permissions").len())
+            .sum();
         assert_eq!(all, 18, "every permission is in one group");
         assert_eq!(answer.codes(), ["PERMISSION_REQUIRED"; 5], "how many hold a role is for who may see members");
     }
@@ -197,14 +229,22 @@ both_databases! {
         let acme = Acme::workspace(&server).await;
         let bea = acme.join(BEA, "CO_ADMIN").await;
         let (_, key) = acme.key("Key", &["MEMBERS_READ"]).await;
-        let delete = async |by: &Client, name: &str| by.operation("DeleteOrganization", acme.with(json!({ "confirmName": name }))).await["deleteOrganization"].clone();
+        let delete = async |by: &Client, name: &str| {
+            by.operation("DeleteOrganization", acme.with(json!({ "confirmName": name }))).await["deleteOrganization"]
+                .clone()
+        };
         let wrong = delete(&acme.ada, "Acme Inc").await;
         let error = json!({ "code": "INVALID_INPUT", "message": "confirmName must be the name of the organization.", "field": ["input", "confirmName"] });
         assert_eq!(wrong, json!({ "deletedOrganizationId": null, "userErrors": [error] }));
         assert_eq!(code(&delete(&bea, "Acme").await), "PERMISSION_REQUIRED");
         assert_eq!(delete(&acme.ada, "Acme").await, json!({ "deletedOrganizationId": acme.id, "userErrors": [] }));
         for by in [&acme.ada, &bea] {
-            let answer = by.data("query ($id: ID!) { organization(id: $id) { name } viewer { organizations { totalCount } } }", acme.with(json!({}))).await;
+            let answer = by
+                .data(
+                    "query ($id: ID!) { organization(id: $id) { name } viewer { organizations { totalCount } } }",
+                    acme.with(json!({})),
+                )
+                .await;
             assert_eq!(answer, json!({ "organization": null, "viewer": { "organizations": { "totalCount": 0 } } }));
             assert_eq!(code(&delete(by, "Acme").await), "NOT_FOUND");
             assert_eq!(code(&update(by, acme.with(json!({ "name": "Phoenix" }))).await), "NOT_FOUND");
@@ -246,7 +286,9 @@ both_databases! {
             for (target, id) in &members {
                 let about = json!({ "memberId": id });
                 let versioned = json!({ "memberId": id, "expectedVersion": 9999 });
-                for (action, document) in [("DEACTIVATE_MEMBER", DEACTIVATE), ("REMOVE_MEMBER", REMOVE), ("REACTIVATE_MEMBER", REACTIVATE)] {
+                for (action, document) in
+                    [("DEACTIVATE_MEMBER", DEACTIVATE), ("REMOVE_MEMBER", REMOVE), ("REACTIVATE_MEMBER", REACTIVATE)]
+                {
                     agree(action, document, about.clone(), versioned.clone()).await;
                 }
                 for given in ["ADMIN", "CO_ADMIN", "MANAGER", "MEMBER", "AUDITOR"] {
@@ -262,11 +304,23 @@ both_databases! {
             }
             agree("UPDATE_ORGANIZATION", UPDATE, json!({}), json!({ "name": "Other", "expectedVersion": 9999 })).await;
             agree("DELETE_ORGANIZATION", DELETE, json!({}), json!({ "confirmName": "wrong" })).await;
-            agree("CREATE_API_KEY", CREATE_KEY, json!({}), json!({ "name": "Key", "expiresAt": "2020-01-01T00:00:00Z" })).await;
+            agree(
+                "CREATE_API_KEY",
+                CREATE_KEY,
+                json!({}),
+                json!({ "name": "Key", "expiresAt": "2020-01-01T00:00:00Z" }),
+            )
+            .await;
             for given in ["ADMIN", "CO_ADMIN", "MANAGER", "MEMBER", "AUDITOR"] {
                 let role = acme.role(given);
                 let email = "pending@example.com";
-                agree("INVITE_MEMBER", INVITE, json!({ "roleId": role }), json!({ "email": email, "roleId": role, "replace": true })).await;
+                agree(
+                    "INVITE_MEMBER",
+                    INVITE,
+                    json!({ "roleId": role }),
+                    json!({ "email": email, "roleId": role, "replace": true }),
+                )
+                .await;
             }
         }
         assert_eq!(asked, 5 * (5 * 7 + 8));
@@ -286,13 +340,18 @@ both_databases! {
         bea.operation("AcceptInvitation", json!({ "token": token })).await;
         let document = "query ($first: Int, $after: String) { viewer { organizations(first: $first, after: $after) {
             totalCount edges { role { key } node { name } } pageInfo { hasNextPage endCursor } } } }";
-        let page = async |first: i64, after: Value| bea.data(document, json!({ "first": first, "after": after })).await["viewer"]["organizations"].clone();
+        let page = async |first: i64, after: Value| {
+            bea.data(document, json!({ "first": first, "after": after })).await["viewer"]["organizations"].clone()
+        };
         let first = page(3, Value::Null).await;
         assert_eq!(texts(&first, "/edges", "/node/name"), ["One", "Two", "Three"]);
         assert_eq!((&first["totalCount"], &first["pageInfo"]["hasNextPage"]), (&json!(4), &json!(true)));
         let second = page(3, first["pageInfo"]["endCursor"].clone()).await;
         assert_eq!(texts(&second, "/edges", "/node/name"), ["Acme"]);
-        assert_eq!((&second["edges"][0]["role"]["key"], &second["pageInfo"]["hasNextPage"]), (&json!("MEMBER"), &json!(false)));
+        assert_eq!(
+            (&second["edges"][0]["role"]["key"], &second["pageInfo"]["hasNextPage"]),
+            (&json!("MEMBER"), &json!(false))
+        );
     }
 }
 

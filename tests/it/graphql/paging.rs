@@ -41,7 +41,13 @@ both_databases! {
             let edges = list(&members, "/edges");
             let ends = (edges.first().map(|edge| &edge["cursor"]), edges.last().map(|edge| &edge["cursor"]));
             let info = &members["pageInfo"];
-            assert_eq!(ends, (Some(&info["startCursor"]).filter(|c| !c.is_null()), Some(&info["endCursor"]).filter(|c| !c.is_null())));
+            assert_eq!(
+                ends,
+                (
+                    Some(&info["startCursor"]).filter(|c| !c.is_null()),
+                    Some(&info["endCursor"]).filter(|c| !c.is_null())
+                )
+            );
             members
         };
         let all = is(json!({}), "a012345", false, false).await;
@@ -65,8 +71,13 @@ both_databases! {
         let server = Server::start(url).await;
         let acme = Acme::workspace(&server).await;
         let wrong = [
-            json!({ "first": 101 }), json!({ "first": -1 }), json!({ "last": 101 }), json!({ "last": -1 }),
-            json!({ "first": i32::MAX }), json!({ "last": i32::MIN }), json!({ "first": 1, "last": 1 }),
+            json!({ "first": 101 }),
+            json!({ "first": -1 }),
+            json!({ "last": 101 }),
+            json!({ "last": -1 }),
+            json!({ "first": i32::MAX }),
+            json!({ "last": i32::MIN }),
+            json!({ "first": 1, "last": 1 }),
         ];
         for variables in wrong {
             let reply = acme.ada.try_operation("Members", acme.with(variables.clone())).await;
@@ -74,9 +85,13 @@ both_databases! {
             assert_eq!(reply.body["data"]["organization"], json!({ "members": null }));
         }
         for field in ["members", "invitations", "apiKeys", "auditLog", "events"] {
-            let document = format!("query ($id: ID!) {{ organization(id: $id) {{ {field}(first: 101) {{ totalCount }} name }} }}");
+            let document =
+                format!("query ($id: ID!) {{ organization(id: $id) {{ {field}(first: 101) {{ totalCount }} name }} }}");
             let reply = acme.ada.run(&document, acme.with(json!({}))).await;
-            assert_eq!((reply.codes(), &reply.body["data"]["organization"]["name"]), (vec!["BAD_USER_INPUT"], &json!("Acme")));
+            assert_eq!(
+                (reply.codes(), &reply.body["data"]["organization"]["name"]),
+                (vec!["BAD_USER_INPUT"], &json!("Acme"))
+            );
         }
         let none = page(&acme, json!({ "first": 0 })).await;
         assert_eq!((none.0.as_str(), none.2), ("", true), "none of them, and there are more");
@@ -103,8 +118,17 @@ both_databases! {
             ("events", cursor("/organization/events")),
         ];
         let mut cursors: Vec<_> = lists.iter().map(|(_, cursor)| cursor.clone()).collect();
-        cursors.extend([cursor("/viewer/organizations"), String::new(), "nonsense".to_owned(), "\0".to_owned(), "e30".to_owned(),
-            "WzEsMiwzLDRd".to_owned(), "=".repeat(10_000), format!("{}A", cursors[0]), "ä".to_owned()]);
+        cursors.extend([
+            cursor("/viewer/organizations"),
+            String::new(),
+            "nonsense".to_owned(),
+            "\0".to_owned(),
+            "e30".to_owned(),
+            "WzEsMiwzLDRd".to_owned(),
+            "=".repeat(10_000),
+            format!("{}A", cursors[0]),
+            "ä".to_owned(),
+        ]);
         for (field, own) in &lists {
             for cursor in &cursors {
                 for argument in ["after", "before"] {
@@ -112,7 +136,9 @@ both_databases! {
                         Some(begun) => format!("{begun}, {argument}: $cursor)"),
                         None => format!("{field}({argument}: $cursor)"),
                     };
-                    let document = format!("query ($id: ID!, $cursor: String) {{ organization(id: $id) {{ list: {field} {{ edges {{ cursor }} }} }} }}");
+                    let document = format!(
+                        "query ($id: ID!, $cursor: String) {{ organization(id: $id) {{ list: {field} {{ edges {{ cursor }} }} }} }}"
+                    );
                     let reply = acme.ada.run(&document, acme.with(json!({ "cursor": cursor }))).await;
                     let wanted: &[&str] = if cursor == own { &[] } else { &["INVALID_CURSOR"] };
                     assert_eq!(reply.codes(), wanted, "{field} with {cursor}: {}", reply.body);
@@ -129,12 +155,22 @@ both_databases! {
             acme.key(&format!("Key {number}"), &[]).await;
             acme.ada.operation("InviteMember", acme.with(json!({ "email": format!("x{number}@example.com") }))).await;
         }
-        for (field, each, count) in [("apiKeys", "name", 5), ("invitations", "email", 5), ("auditLog", "sequence", 12), ("events", "sequence", 12)] {
-            let document = format!("query ($id: ID!, $first: Int, $after: String, $last: Int, $before: String) {{ organization(id: $id) {{
+        for (field, each, count) in [
+            ("apiKeys", "name", 5),
+            ("invitations", "email", 5),
+            ("auditLog", "sequence", 12),
+            ("events", "sequence", 12),
+        ] {
+            let document = format!(
+                "query ($id: ID!, $first: Int, $after: String, $last: Int, $before: String) {{ organization(id: $id) {{
                 list: {field}(first: $first, after: $after, last: $last, before: $before) {{
-                    nodes {{ {each} }} pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }} }} }} }}");
-            let page = async |variables: Value| acme.ada.data(&document, acme.with(variables)).await["organization"]["list"].clone();
-            let names = |page: &Value| list(page, "/nodes").iter().map(|node| node[each].to_string()).collect::<Vec<_>>();
+                    nodes {{ {each} }} pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }} }} }} }}"
+            );
+            let page = async |variables: Value| {
+                acme.ada.data(&document, acme.with(variables)).await["organization"]["list"].clone()
+            };
+            let names =
+                |page: &Value| list(page, "/nodes").iter().map(|node| node[each].to_string()).collect::<Vec<_>>();
             let all = names(&page(json!({})).await);
             assert_eq!(all.len(), count, "{field}");
             let (mut forwards, mut cursor) = (Vec::new(), Value::Null);
@@ -158,7 +194,11 @@ both_databases! {
             }
             assert_eq!(backwards, all, "{field} backwards");
             let total = acme.ada.data(&format!("query ($id: ID!) {{ organization(id: $id) {{ list: {field}(first: 0) {{ ...T }} }} }} fragment T on {} {{ totalCount }}", connection(field)), acme.with(json!({}))).await;
-            assert_eq!(total["organization"]["list"], json!({ "totalCount": count }), "{field}, asked for in a fragment");
+            assert_eq!(
+                total["organization"]["list"],
+                json!({ "totalCount": count }),
+                "{field}, asked for in a fragment"
+            );
         }
     }
 }

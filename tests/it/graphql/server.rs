@@ -111,8 +111,8 @@ impl Server {
     pub async fn link_for(&self, email: &str, path: &str) -> String {
         let letters = self.letters_to(email).await;
         let begin = format!("{}{path}", self.url);
-        let links = letters.iter().flat_map(|letter| letter.lines()).filter(|line| line.starts_with(&begin));
-        links.last().unwrap_or_else(|| panic!("no letter to {email} with a link to {path}")).to_owned()
+        let mut links = letters.iter().flat_map(|letter| letter.lines()).filter(|line| line.starts_with(&begin));
+        links.next_back().unwrap_or_else(|| panic!("no letter to {email} with a link to {path}")).to_owned()
     }
 
     /// Every letter to an address, oldest first, once all that are due were delivered. Letters that were asked for

@@ -1,6 +1,6 @@
 //! Signing in by an emailed link, sessions, and what becomes of credentials that are not good.
 
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use chrono::TimeDelta;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -30,7 +30,9 @@ both_databases! {
 
     async fn an_address_that_is_none_is_refused_with_its_field(url: &str) {
         let server = Server::start(url).await;
-        for email in ["", "ada", "ada@", "@example.com", "Ada <ada@example.com>", "ada@example.com\n", "a b@example.com"] {
+        for email in
+            ["", "ada", "ada@", "@example.com", "Ada <ada@example.com>", "ada@example.com\n", "a b@example.com"]
+        {
             let answer = server.anonymous().operation("RequestSignIn", json!({ "email": email })).await;
             if email.trim() == ADA {
                 assert_eq!(answer, json!({ "requestSignIn": { "userErrors": [] } }), "white space around is nothing");
@@ -80,7 +82,8 @@ both_databases! {
         let server = Server::start(url).await;
         let token = server.sign_in_token(ADA).await;
         let late = server.sign_in_token(ADA).await;
-        let complete = async |token: &str| server.anonymous().refusals("CompleteSignIn", json!({ "token": token })).await;
+        let complete =
+            async |token: &str| server.anonymous().refusals("CompleteSignIn", json!({ "token": token })).await;
         server.wait(TimeDelta::minutes(15) - TimeDelta::milliseconds(1));
         assert_eq!(complete(&token).await, [""; 0]);
         server.wait(TimeDelta::milliseconds(1));
@@ -99,7 +102,9 @@ both_databases! {
         let ada = server.person(ADA).await;
         ada.operation("InviteMember", invitation).await;
         let invitation = server.invitation_token("bea@example.com").await;
-        for wrong in ["", "x", "\0", "ä", &flipped, &token.to_lowercase(), &invitation, &"0".repeat(44), &"z".repeat(10_000)] {
+        for wrong in
+            ["", "x", "\0", "ä", &flipped, &token.to_lowercase(), &invitation, &"0".repeat(44), &"z".repeat(10_000)]
+        {
             let refused = server.anonymous().refusals("CompleteSignIn", json!({ "token": wrong })).await;
             assert_eq!(refused, ["INVALID_INPUT"], "{wrong:?}");
         }
@@ -142,7 +147,8 @@ both_databases! {
         let server = Server::start(url).await;
         let (first, second, third) = (server.person(ADA).await, server.person(ADA).await, server.person(ADA).await);
         let answer = second.operation("Viewer", json!({})).await;
-        let current: Vec<_> = list(&answer, "/viewer/sessions").iter().map(|session| session["current"].clone()).collect();
+        let current: Vec<_> =
+            list(&answer, "/viewer/sessions").iter().map(|session| session["current"].clone()).collect();
         assert_eq!(json!(current), json!([false, true, false]));
         let ids = texts(&answer, "/viewer/sessions", "/id");
         let begun = texts(&answer, "/viewer/sessions", "/createdAt");
@@ -205,7 +211,10 @@ both_databases! {
             let request = server.anonymous().request(Method::POST, "/graphql").header("authorization", &value);
             let answer = reply(request.json(&json!({ "query": query, "variables": nothing }))).await;
             assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{value:?}");
-            assert_eq!(answer.headers.get(header::WWW_AUTHENTICATE).map(|value| value.as_bytes()), Some(&b"Bearer"[..]));
+            assert_eq!(
+                answer.headers.get(header::WWW_AUTHENTICATE).map(HeaderValue::as_bytes),
+                Some(&b"Bearer"[..])
+            );
             answers.push(answer.body);
         }
         let error = json!({ "message": "The credential is not valid.", "extensions": { "code": "UNAUTHENTICATED" } });
@@ -213,7 +222,11 @@ both_databases! {
         assert_eq!(server.anonymous().data(query, nothing).await, json!({ "viewer": null }), "none at all is nobody");
         let request = server.anonymous().request(Method::POST, "/graphql");
         let request = request.header("authorization", format!("bEARER  {}", acme.ada.credential.as_ref().unwrap()));
-        assert_eq!(reply(request.json(&json!({ "query": query }))).await.status, StatusCode::OK, "the word has no case");
+        assert_eq!(
+            reply(request.json(&json!({ "query": query }))).await.status,
+            StatusCode::OK,
+            "the word has no case"
+        );
     }
 
     async fn people_name_themselves(url: &str) {

@@ -135,7 +135,10 @@ both_databases! {
         let acme = json!({ "name": "Acme", "kind": "WORKSPACE", "idempotencyKey": "make-acme" });
         let made = walk.done(ada, "03", acme).await;
         let id = text(&made, "/createOrganization/organization/id").to_owned();
-        let of = |mut variables: Value| { variables["organizationId"] = id.as_str().into(); variables };
+        let of = |mut variables: Value| {
+            variables["organizationId"] = id.as_str().into();
+            variables
+        };
         let answer = walk.done(ada, "04", of(json!({}))).await;
         let role = |key: &str| {
             let role = list(&answer, "/organization/roles").iter().find(|role| role["key"] == key);
@@ -188,7 +191,11 @@ both_databases! {
         assert_eq!(walk.step(script, "08", of(json!({}))).await.status, StatusCode::UNAUTHORIZED);
         walk.done(ada, "14", key.clone()).await;
         assert_eq!(roles(&walk.done(script, "08", of(json!({}))).await).len(), 3);
-        let revoked = { let mut key = key; key["reason"] = "The report has ended.".into(); key };
+        let revoked = {
+            let mut key = key;
+            key["reason"] = "The report has ended.".into();
+            key
+        };
         walk.done(ada, "15", revoked).await;
         assert_eq!(walk.step(script, "08", of(json!({}))).await.status, StatusCode::UNAUTHORIZED);
 
@@ -211,7 +218,8 @@ both_databases! {
 
         // The second finds every step in the audit log, in order.
         let answer = walk.done(bea, "19", of(json!({ "first": 100 }))).await;
-        let log: Vec<_> = list(&answer, "/organization/auditLog/edges").iter().rev().map(|edge| &edge["node"]).collect();
+        let log: Vec<_> =
+            list(&answer, "/organization/auditLog/edges").iter().rev().map(|edge| &edge["node"]).collect();
         let told: Vec<_> = log.iter().map(|entry| told(entry)).collect();
         let said: Vec<_> = texts(&json!(events), "", "/node/type").iter().map(|name| (*name).to_owned()).collect();
         assert_eq!(log.iter().map(|entry| text(entry, "/type").to_owned()).collect::<Vec<_>>(), said);
