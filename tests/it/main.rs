@@ -4,6 +4,7 @@
 
 mod cli;
 mod domain;
+mod graphql;
 mod mail;
 mod pages;
 mod store;

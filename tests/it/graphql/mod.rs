@@ -1,0 +1,25 @@
+//! The service as its clients meet it: over HTTP and WebSocket, on both databases, with answers to the letter.
+//!
+//! A [`server::Server`] is the whole service in this process, with a clock that stands still until it is moved and a
+//! courier that goes when it is told to. Its clients are actors: a person who signed in by an emailed link, an API
+//! key, nobody. What they send are the documents of `tests/fixtures/operations.graphql`, or their own.
+
+mod acme;
+mod api_keys;
+mod history;
+mod invitations;
+mod isolation;
+mod letters;
+mod members;
+mod operations;
+mod organization;
+mod pages;
+mod paging;
+mod schema;
+mod server;
+mod signing_in;
+mod socket;
+mod subscriptions;
+mod transcript;
+mod transport;
+mod walk;

@@ -1,0 +1,233 @@
+//! Subscriptions over graphql-transport-ws: everything since a cursor, then what happens, for as long as there is
+//! access.
+
+use serde_json::{Value, json};
+
+use super::{
+    acme::Acme,
+    operations,
+    server::{Client, Server, text},
+    socket::{Socket, events_until},
+};
+use crate::support::databases::both_databases;
+
+const BEA: &str = "bea@example.com";
+
+/// Ada changes the name, which is one event.
+async fn rename(acme: &Acme<'_>, name: &str) {
+    assert_eq!(acme.ada.refusals("UpdateOrganization", acme.with(json!({ "name": name }))).await, [""; 0]);
+}
+
+/// Begins the subscription to events.
+async fn follow(client: &Client, variables: Value) -> Socket {
+    let mut socket = Socket::open(client).await;
+    socket.subscribe("1", &operations::document("OrganizationEvents"), variables).await;
+    socket
+}
+
+fn types(events: &[Value]) -> Vec<&str> {
+    events.iter().map(|edge| text(edge, "/node/type")).collect()
+}
+
+both_databases! {
+    async fn a_subscriber_gets_what_was_and_what_comes_each_exactly_once(url: &str) {
+        let server = Server::start(url).await;
+        let acme = Acme::workspace(&server).await;
+        let mut socket = follow(&acme.ada, acme.with(json!({}))).await;
+        let before = events_until(&mut socket, "1", 2).await;
+        assert_eq!(types(&before), ["organization.created", "member.joined"]);
+        for name in ["Two", "Three", "Four"] {
+            rename(&acme, name).await;
+        }
+        let live = events_until(&mut socket, "1", 5).await;
+        assert_eq!(types(&live), ["organization.renamed"; 3]);
+        assert_eq!(live[0]["node"]["data"], json!({ "from": "Acme", "to": "Two" }));
+        drop(socket);
+        rename(&acme, "Five").await;
+        let mut socket = follow(&acme.ada, acme.with(json!({ "after": live[1]["cursor"] }))).await;
+        let rest = events_until(&mut socket, "1", 6).await;
+        assert_eq!(rest[0], live[2], "the one event that was read twice is the one behind the given cursor");
+        assert_eq!(rest.len(), 2);
+        let page = acme.ada.operation("Events", acme.with(json!({ "after": live[1]["cursor"] }))).await;
+        assert_eq!(
+            page["organization"]["events"]["edges"][0]["cursor"], rest[0]["cursor"],
+            "pages and streams share their cursors"
+        );
+        socket.close().await;
+    }
+
+    async fn a_mutations_cursor_is_the_place_of_its_event(url: &str) {
+        let server = Server::start(url).await;
+        let acme = Acme::workspace(&server).await;
+        let answer = acme.ada.operation("UpdateOrganization", acme.with(json!({ "name": "Two" }))).await;
+        let mut socket = follow(&acme.ada, acme.with(json!({}))).await;
+        let events = events_until(&mut socket, "1", 3).await;
+        assert_eq!(events[2]["cursor"], answer["updateOrganization"]["cursor"]);
+    }
+
+    async fn a_filter_takes_names_and_prefixes_and_its_heartbeats_move_the_cursor(url: &str) {
+        let server = Server::start(url).await;
+        let acme = Acme::workspace(&server).await;
+        acme.join(BEA, "MEMBER").await;
+        let filter = json!({ "filter": { "types": ["member.*", "organization.renamed"] } });
+        let mut socket = follow(&acme.ada, acme.with(filter.clone())).await;
+        let mut seen = Vec::new();
+        while seen.len() < 2 {
+            let edge = socket.answer("1").await;
+            if !edge["node"].is_null() {
+                seen.push(edge);
+            }
+        }
+        assert_eq!(types(&seen), ["member.joined", "member.joined"]);
+        acme.key("Key", &[]).await;
+        let heartbeat = socket.answer("1").await;
+        assert_eq!(heartbeat["node"], Value::Null);
+        let mut variables = acme.with(filter);
+        variables["after"] = heartbeat["cursor"].clone();
+        let mut resumed = follow(&acme.ada, variables).await;
+        rename(&acme, "Two").await;
+        for socket in [&mut socket, &mut resumed] {
+            assert_eq!(socket.answer("1").await["node"]["sequence"], 7);
+        }
+    }
+
+    async fn every_member_is_told_which_area_changed(url: &str) {
+        let server = Server::start(url).await;
+        let acme = Acme::workspace(&server).await;
+        let bea = acme.join(BEA, "MEMBER").await;
+        let mut socket = Socket::open(&bea).await;
+        socket.subscribe("changes", &operations::document("OrganizationChanges"), acme.with(json!({}))).await;
+        socket.subscribe("events", &operations::document("OrganizationEvents"), acme.with(json!({}))).await;
+        assert_eq!(socket.ends_with("events").await, "PERMISSION_REQUIRED");
+        // The first answer to a query behind it on the same socket says that the subscription has begun.
+        let mut other = Socket::open(&acme.ada).await;
+        other.subscribe("1", &operations::document("OrganizationEvents"), acme.with(json!({}))).await;
+        events_until(&mut other, "1", 5).await;
+        let default = acme.with(json!({ "defaultInvitationRoleId": acme.role("AUDITOR") }));
+        acme.ada.operation("UpdateOrganization", default).await;
+        assert_eq!(socket.answer("changes").await["areas"], json!(["SETTINGS"]));
+        rename(&acme, "Two").await;
+        assert_eq!(socket.answer("changes").await["areas"], json!(["PROFILE"]));
+        acme.key("Key", &[]).await;
+        assert_eq!(socket.answer("changes").await["areas"], json!(["API_KEYS"]));
+        acme.ada.operation("InviteMember", acme.with(json!({ "email": "x@example.com" }))).await;
+        let change = socket.answer("changes").await;
+        assert_eq!(change["areas"], json!(["INVITATIONS"]));
+        let page = acme.ada.operation("Events", acme.with(json!({ "after": change["cursor"] }))).await;
+        assert_eq!(page["organization"]["events"]["edges"], json!([]), "its cursor is one of the ledger");
+    }
+
+    async fn a_subscription_ends_when_its_access_does(url: &str) {
+        let server = Server::start(url).await;
+        let acme = Acme::workspace(&server).await;
+        let mut ends = Vec::new();
+        // Removed, deactivated, gone, demoted, signed out: each with a member of their own.
+        for (way, role) in [
+            ("removed", "AUDITOR"),
+            ("deactivated", "AUDITOR"),
+            ("left", "AUDITOR"),
+            ("demoted", "AUDITOR"),
+            ("signed out", "AUDITOR"),
+        ] {
+            let email = format!("{}@example.com", way.replace(' ', "-"));
+            let person = acme.join(&email, role).await;
+            let head = acme.ada.operation("AuditLog", acme.with(json!({ "first": 1 }))).await;
+            let head = head["organization"]["auditLog"]["edges"][0]["node"]["sequence"].as_u64().unwrap();
+            let mut socket = follow(&person, acme.with(json!({}))).await;
+            events_until(&mut socket, "1", head).await;
+            let member = acme.with(json!({ "memberId": acme.member(&email).await, "roleId": acme.role("MEMBER") }));
+            match way {
+                "removed" => acme.ada.operation("RemoveMember", member).await,
+                "deactivated" => acme.ada.operation("DeactivateMember", member).await,
+                "left" => person.operation("LeaveOrganization", acme.with(json!({}))).await,
+                "demoted" => acme.ada.operation("ChangeMemberRole", member).await,
+                _ => person.operation("SignOut", json!({})).await,
+            };
+            let message = socket.next("1").await;
+            ends.push((way, message["payload"]["errors"][0]["extensions"]["code"].clone()));
+            assert_eq!(socket.next("1").await["type"], "complete", "{way}");
+        }
+        for (way, code) in ends {
+            assert_eq!(code, "ACCESS_ENDED", "{way}");
+        }
+    }
+
+    async fn a_keys_subscription_ends_when_the_key_is_switched_off_or_revoked(url: &str) {
+        let server = Server::start(url).await;
+        let acme = Acme::workspace(&server).await;
+        for (name, way) in [("One", "DisableApiKey"), ("Two", "RevokeApiKey")] {
+            let (id, key) = acme.key(name, &["EVENTS_SUBSCRIBE"]).await;
+            let mut socket = follow(&key, acme.with(json!({}))).await;
+            assert_eq!(socket.answer("1").await["node"]["sequence"], 1);
+            acme.ada.operation(way, acme.with(json!({ "apiKeyId": id }))).await;
+            assert_eq!(socket.ends_with("1").await, "ACCESS_ENDED", "{way}");
+            let mut late = Socket::open(&key).await;
+            late.subscribe("1", &operations::document("OrganizationEvents"), acme.with(json!({}))).await;
+            assert_eq!(late.ends_with("1").await, "UNAUTHENTICATED", "{way}");
+        }
+        let (_, key) = acme.key("Three", &["AUDIT_READ"]).await;
+        let mut socket = follow(&key, acme.with(json!({}))).await;
+        assert_eq!(socket.ends_with("1").await, "PERMISSION_REQUIRED");
+    }
+
+    async fn who_follows_an_organization_to_its_end_reads_the_end(url: &str) {
+        let server = Server::start(url).await;
+        let acme = Acme::workspace(&server).await;
+        let mut socket = follow(&acme.ada, acme.with(json!({}))).await;
+        events_until(&mut socket, "1", 2).await;
+        acme.ada.operation("DeleteOrganization", acme.with(json!({ "confirmName": "Acme" }))).await;
+        assert_eq!(socket.answer("1").await["node"]["type"], "organization.deleted");
+        assert_eq!(socket.next("1").await["type"], "complete");
+        let mut socket = follow(&acme.ada, acme.with(json!({}))).await;
+        assert_eq!(socket.ends_with("1").await, "NOT_FOUND", "and nobody begins anew");
+    }
+
+    async fn nobody_and_outsiders_are_refused_and_a_wrong_cursor_is_told(url: &str) {
+        let server = Server::start(url).await;
+        let acme = Acme::workspace(&server).await;
+        let ends = async |client: &Client, variables: Value| follow(client, variables).await.ends_with("1").await;
+        assert_eq!(ends(&server.anonymous(), acme.with(json!({}))).await, "UNAUTHENTICATED");
+        assert_eq!(ends(&server.person(BEA).await, acme.with(json!({}))).await, "NOT_FOUND");
+        assert_eq!(ends(&acme.ada, json!({ "id": "nonsense" })).await, "NOT_FOUND");
+        for cursor in ["", "nonsense", "\0"] {
+            assert_eq!(ends(&acme.ada, acme.with(json!({ "after": cursor }))).await, "INVALID_CURSOR", "{cursor:?}");
+        }
+        assert_eq!(ends(&server.with_key("ols_nonsense"), acme.with(json!({}))).await, "UNAUTHENTICATED");
+        let mut socket = Socket::open(&acme.ada).await;
+        socket.subscribe("1", "subscription { shoeSize }", json!({})).await;
+        assert_eq!(socket.ends_with("1").await, "BAD_USER_INPUT");
+        assert_eq!(
+            acme.ada.run(&operations::document("OrganizationEvents"), acme.with(json!({}))).await.codes().len(),
+            1,
+            "not over POST"
+        );
+    }
+
+    async fn one_socket_carries_queries_mutations_and_several_subscriptions(url: &str) {
+        let server = Server::start(url).await;
+        let acme = Acme::workspace(&server).await;
+        let mut socket = Socket::open(&acme.ada).await;
+        for id in ["a", "b"] {
+            socket.subscribe(id, &operations::document("OrganizationEvents"), acme.with(json!({}))).await;
+        }
+        socket.subscribe("q", &operations::document("Overview"), acme.with(json!({}))).await;
+        assert_eq!(socket.answer("q").await["name"], "Acme");
+        assert_eq!(socket.next("q").await["type"], "complete");
+        socket.subscribe("m", &operations::document("UpdateOrganization"), acme.with(json!({ "name": "Two" }))).await;
+        assert_eq!(socket.answer("m").await["organization"]["name"], "Two");
+        for id in ["a", "b"] {
+            assert_eq!(events_until(&mut socket, id, 3).await.len(), 3);
+        }
+        socket.send(json!({ "type": "complete", "id": "a" })).await;
+        socket.send(json!({ "type": "ping" })).await;
+        rename(&acme, "Three").await;
+        assert_eq!(socket.answer("b").await["node"]["sequence"], 4);
+        assert_eq!(acme.ada.refusals("SignOut", json!({})).await, [""; 0]);
+        socket.subscribe("late", "{ viewer { user { id } } }", json!({})).await;
+        assert_eq!(
+            socket.ends_with("late").await,
+            "UNAUTHENTICATED",
+            "the credential is looked at for every operation"
+        );
+    }
+}
