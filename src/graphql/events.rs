@@ -27,7 +27,7 @@ use crate::{
 /// Which events are sent.
 #[derive(Clone, Debug, Default, InputObject)]
 pub struct EventFilter {
-    /// Of one of these types, or with one of these prefixes as `member.*`.
+    /// Of one of these types, or with one of these prefixes as `member.*`; `*` is every type.
     pub types: Option<Vec<String>>,
 }
 

@@ -16,6 +16,11 @@ use crate::{
 /// The longest idempotency key, in characters.
 const IDEMPOTENCY_KEY_LIMIT: usize = 128;
 
+/// The year 1 begins, in seconds since 1970.
+const FIRST_SECOND: i64 = -62_135_596_800;
+/// The year 9999 ends, in seconds since 1970.
+const LAST_SECOND: i64 = 253_402_300_799;
+
 /// What is wrong with an input, so far.
 #[derive(Default)]
 pub struct Fields(Vec<Refusal>);
@@ -173,7 +178,9 @@ pub fn permission_set(list: &[Permission]) -> Permissions {
     Permissions::of(&list)
 }
 
-/// A moment, as precise as the store keeps it.
+/// A moment, as precise as the store keeps it, in the years 1 to 9999: the ones that both databases know, and that have
+/// four digits, so that their text sorts in their order.
 pub fn moment(at: DateTime<Utc>) -> Timestamp {
-    at.trunc_subsecs(6)
+    let year = |year| DateTime::from_timestamp(year, 0).unwrap_or_default();
+    at.trunc_subsecs(6).clamp(year(FIRST_SECOND), year(LAST_SECOND))
 }

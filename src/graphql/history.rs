@@ -42,7 +42,7 @@ pub enum Outcome {
 /// Which entries of the audit log are listed.
 #[derive(Clone, Debug, Default, InputObject)]
 pub struct AuditFilter {
-    /// Of one of these types, or with one of these prefixes as `member.*`.
+    /// Of one of these types, or with one of these prefixes as `member.*`; `*` is every type.
     types: Option<Vec<String>>,
     /// By one of these people or keys: ids of users, members or API keys.
     actor_ids: Option<Vec<ID>>,

@@ -39,7 +39,7 @@ const NODES: usize = 20;
 pub struct QueryRoot;
 
 /// What can be read.
-#[Object]
+#[Object(name = "Query")]
 impl QueryRoot {
     /// Who is calling; null, if nobody is signed in.
     async fn viewer(&self, ctx: &Context<'_>) -> Result<Option<Viewer>> {

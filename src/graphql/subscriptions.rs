@@ -59,7 +59,7 @@ pub struct OrganizationChange {
 pub struct SubscriptionRoot;
 
 /// What can be subscribed to, over graphql-transport-ws.
-#[Subscription]
+#[Subscription(name = "Subscription")]
 impl SubscriptionRoot {
     /// Stored events after the cursor, then live ones; each exactly once, in order. A heartbeat has a cursor and no
     /// node. Without a cursor it begins with the first event. Needs EVENTS_SUBSCRIBE.

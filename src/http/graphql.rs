@@ -43,7 +43,7 @@ pub(super) fn read_bearer(text: &str) -> Option<String> {
 /// An answer that is not one of the schema: one error with a code.
 pub(super) fn problem(status: StatusCode, code: &str, message: &str) -> Response {
     let body = json!({ "errors": [{ "message": message, "extensions": { "code": code } }] });
-    (status, axum::Json(body)).into_response()
+    (status, [(header::VARY, "Accept")], axum::Json(body)).into_response()
 }
 
 fn unauthenticated() -> Response {
@@ -83,8 +83,9 @@ pub(super) async fn post(
     }
 }
 
+/// The request of a body. It has to be an object: the parser would take a list of fields for one too.
 fn parse(body: &Bytes) -> Option<Request> {
-    serde_json::from_slice(body).ok()
+    body.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(body).ok()).flatten()
 }
 
 /// A request in the query of a GET.

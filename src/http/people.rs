@@ -214,8 +214,16 @@ pub(super) struct AnswerForm {
 }
 
 impl AnswerForm {
-    const fn answer(accept: bool) -> (Answer, pages::Answer) {
-        if accept { (Answer::Accept, pages::Answer::Accepted) } else { (Answer::Decline, pages::Answer::Declined) }
+    /// What the button said; a form that says neither yes nor no decides nothing.
+    fn answer(&self) -> Result<(Answer, pages::Answer), Problem> {
+        match self.answer.as_str() {
+            "accept" => Ok((Answer::Accept, pages::Answer::Accepted)),
+            "decline" => Ok((Answer::Decline, pages::Answer::Declined)),
+            _ => {
+                let sentence = "The form has to say accept or decline.";
+                Err(Problem::new(StatusCode::BAD_REQUEST, "Nothing was decided", sentence))
+            }
+        }
     }
 }
 
@@ -228,7 +236,7 @@ pub(super) async fn answer(
     Form(form): Form<AnswerForm>,
 ) -> Page {
     let (_, row) = preview(&api, &token).await?;
-    let (answer, shown) = AnswerForm::answer(form.answer == "accept");
+    let (answer, shown) = form.answer()?;
     let (caller, _) = person(&api, &headers, client, &form.session_token).await?;
     api.commands.answer_invitation(&caller, &Received::Token(token), answer).await?;
     Ok(page(pages::invitation_answered(&row.organization_name, shown)))
@@ -243,7 +251,7 @@ pub(super) async fn respond(
 ) -> Page {
     let id = form.invitation_id.as_deref().unwrap_or_default();
     let Ok(GlobalId::Invitation(organization, invitation)) = id.parse() else { return Err(Problem::dead_link()) };
-    let (answer, shown) = AnswerForm::answer(form.answer == "accept");
+    let (answer, shown) = form.answer()?;
     let (caller, user) = person(&api, &headers, client, &form.session_token).await?;
     let store = api.store();
     let row = invitations::preview(&store.database, organization, invitation).await?;

@@ -44,6 +44,9 @@ pub async fn after(
     rows.into_iter().map(EventRow::decode).collect()
 }
 
+/// The pattern that every type matches.
+const ANY: &str = "*";
+
 /// Which events are meant. A type is a permanent name, or a prefix of names as `member.*`.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -65,6 +68,7 @@ impl Filter {
     /// Whether an event of this type is meant, the other conditions aside.
     pub fn takes(&self, event_type: &str) -> bool {
         let takes = |pattern: &String| match pattern.strip_suffix(".*") {
+            _ if pattern == ANY => true,
             Some(prefix) => event_type.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('.')),
             None => pattern == event_type,
         };
@@ -77,7 +81,7 @@ impl Filter {
         statement.push(" LEFT JOIN event_context c");
         statement.push(" ON c.organization_id = a.organization_id AND c.sequence = a.sequence");
         statement.push(" WHERE a.organization_id = ").push_value(organization.0);
-        if !self.types.is_empty() {
+        if !self.types.is_empty() && !self.types.iter().any(|pattern| pattern == ANY) {
             statement.push(" AND (");
             for (index, pattern) in self.types.iter().enumerate() {
                 statement.push(if index == 0 { "" } else { " OR " });

@@ -228,7 +228,7 @@ impl Organization {
         }
         invitation.must_not_have_expired(command.now)?;
         if (command.now - invitation.sent_at).num_seconds() < SECONDS_BETWEEN_SENDINGS {
-            return Err(Refusal::LimitReached { limit: 1, what: "sendings of an invitation a minute" });
+            return Err(Refusal::LimitReached { limit: 1, what: "sending of an invitation a minute" });
         }
         if invitation.generation >= SENDINGS {
             return Err(Refusal::LimitReached { limit: SENDINGS, what: "sendings of an invitation" });

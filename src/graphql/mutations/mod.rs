@@ -10,6 +10,7 @@ use async_graphql::MergedObject;
 
 /// What can be changed.
 #[derive(Default, MergedObject)]
+#[graphql(name = "Mutation")]
 pub struct MutationRoot(
     viewer::ViewerMutations,
     organization::OrganizationMutations,

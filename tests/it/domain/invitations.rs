@@ -297,7 +297,7 @@ fn the_old_link_dies_and_the_expiry_is_renewed() {
 #[test]
 fn an_invitation_is_sent_once_a_minute() {
     let story = team().having(ADMIN, invite());
-    let refusal = || limit(1, "sendings of an invitation a minute");
+    let refusal = || limit(1, "sending of an invitation a minute");
     let almost = second(60) - TimeDelta::microseconds(1);
     story.when(ADMIN, resend(INVITATION)).then_refused(refusal());
     story.clone().at(almost).when(ADMIN, resend(INVITATION)).then_refused(refusal());

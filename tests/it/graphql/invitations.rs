@@ -122,7 +122,7 @@ both_databases! {
         let old = server.invitation_token(BEA).await;
         let resend = async || acme.ada.operation("ResendInvitation", id.clone()).await["resendInvitation"].clone();
         let refused = resend().await;
-        let message = "The limit of 1 sendings of an invitation a minute is reached.";
+        let message = "The limit of 1 sending of an invitation a minute is reached.";
         let error = json!({ "code": "LIMIT_REACHED", "message": message, "field": null });
         assert_eq!(refused, json!({ "invitation": null, "cursor": null, "userErrors": [error] }));
         server.wait(TimeDelta::minutes(1));

@@ -138,7 +138,7 @@ fn usual(variable: &str, organization: &str) -> Value {
 
 /// Values of a type that are wrong, or right and unexpected.
 fn hostile_values(kind: &str, texts: &[String]) -> Vec<Value> {
-    let (past, future) = ("-4712-01-01T00:00:00Z", "+262142-12-31T23:59:59Z");
+    let (past, future) = ("-262143-01-01T00:00:00Z", "+262142-12-31T23:59:59Z");
     let of_each = |inside: &dyn Fn(&String) -> Value| texts.iter().map(inside).collect::<Vec<_>>();
     let (mut values, more) = match kind {
         "String" | "ID" => (of_each(&|text| json!(text)), json!([5, true, {}, []])),

@@ -164,6 +164,21 @@ both_databases! {
         }
     }
 
+    /// A button that is none of ours decides nothing.
+    async fn an_answer_that_is_neither_yes_nor_no_is_no_answer(url: &str) {
+        let server = Server::start(url).await;
+        let acme = Acme::workspace(&server).await;
+        acme.ada.operation("InviteMember", acme.with(json!({ "email": BEA }))).await;
+        let path = format!("/invitations/{}", server.invitation_token(BEA).await);
+        let bea = server.person(BEA).await;
+        let token = bea.credential.clone().unwrap();
+        let form = [("session_token", &*token), ("answer", "nonsense")];
+        let page = Page::send(&server.anonymous(), &path, &form).await;
+        assert_eq!(page.status, StatusCode::BAD_REQUEST);
+        let answer = bea.operation("Viewer", json!({})).await;
+        assert_eq!(answer["viewer"]["invitations"].as_array().unwrap().len(), 1);
+    }
+
     async fn looking_at_an_invitations_page_changes_nothing_and_a_wrong_one_is_not_found(url: &str) {
         let server = Server::start(url).await;
         let acme = Acme::workspace(&server).await;
