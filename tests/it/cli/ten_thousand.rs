@@ -10,7 +10,6 @@ use std::{
 };
 
 use async_graphql::{Request, Variables};
-use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use self::crowd::{Crowd, PEOPLE, Person, folded};
@@ -151,7 +150,7 @@ fn needles(crowd: &Crowd) -> Vec<String> {
     let special =
         ["%", "_", "\\", "'", "\"", "%%", "\\%", "a_b", "a%b", "' or 1=1", "--", "nobody at all", "\u{301}", "@"];
     let mut needles: Vec<String> = special.map(str::to_owned).to_vec();
-    for (at, person) in crowd.people.iter().step_by(197).enumerate() {
+    for (at, person) in crowd.people.iter().step_by(397).enumerate() {
         let text = if at % 3 == 0 { &person.email } else { person.name.as_ref().unwrap_or(&person.email) };
         let characters: Vec<char> = text.nfc().collect();
         for length in 1..=4 {
@@ -178,9 +177,8 @@ async fn examine(url: &str, database: &str) -> Transcript {
     let mut transcript = Transcript::default();
     for field in ORDERS {
         for descending in [false, true] {
-            for forwards in [true, false] {
-                walk(&crowd, &mut transcript, (field, descending), forwards).await;
-            }
+            walk(&crowd, &mut transcript, (field, descending), true).await;
+            walk(&crowd, &mut transcript, (field, descending), false).await;
         }
     }
     let walked = started.elapsed();
@@ -202,8 +200,7 @@ async fn examine(url: &str, database: &str) -> Transcript {
 
 async fn filters(crowd: &Crowd, transcript: &mut Transcript) {
     let (start, end) = (crowd.people[2500].joined_at, crowd.people[7500].joined_at);
-    let ranges: [(Option<DateTime<Utc>>, Option<DateTime<Utc>>); 4] =
-        [(None, None), (Some(start), None), (None, Some(end)), (Some(start), Some(end))];
+    let ranges = [(None, None), (Some(start), None), (None, Some(end)), (Some(start), Some(end))];
     let statuses: [&[&str]; 4] =
         [&["ACTIVE"], &["INACTIVE"], &["FORMER", "INACTIVE"], &["ACTIVE", "INACTIVE", "FORMER"]];
     let roles: [&[&str]; 3] = [&[], &["AUDITOR"], &["MANAGER", "CO_ADMIN"]];
