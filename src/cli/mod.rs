@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 ///
 /// Without a command it serves.
 #[derive(Parser)]
-#[command(name = "orgledger", version)]
+#[command(name = "orgledger", version, flatten_help = true, disable_help_subcommand = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -123,7 +123,10 @@ fn failed(error: &Failure) -> ExitCode {
     let mut sentence = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        sentence = format!("{sentence}: {cause}");
+        // Some errors say themselves what they come from.
+        if !sentence.contains(&cause.to_string()) {
+            sentence = format!("{sentence}: {cause}");
+        }
         source = cause.source();
     }
     eprintln!("orgledger: {sentence}");

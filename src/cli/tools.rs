@@ -8,7 +8,7 @@ use crate::{
 
 /// Opens the database that the arguments name.
 pub(super) async fn connect(arguments: &StoreArguments) -> Result<Database, Failure> {
-    let url = if let Some(url) = &arguments.database_url {
+    let url = if let Some(url) = arguments.database_url.as_ref().filter(|url| !url.is_empty()) {
         url.clone()
     } else {
         std::fs::create_dir_all(&arguments.data_dir)

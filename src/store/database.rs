@@ -6,7 +6,7 @@
 use std::{path::Path, str::FromStr, time::Duration};
 
 use sqlx::{
-    ConnectOptions, PgPool, Postgres, Sqlite, SqlitePool,
+    ConnectOptions, Connection, PgPool, Postgres, Sqlite, SqlitePool,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -100,14 +100,18 @@ impl Database {
             let readers = pool(READERS).connect_with(options).await?;
             return Ok(Self::Sqlite { readers, writer });
         }
+        if !url.starts_with("postgres:") && !url.starts_with("postgresql:") {
+            let sentence = "the database URL begins with neither postgres: nor sqlite:";
+            return Err(sqlx::Error::Configuration(sentence.into()).into());
+        }
         let options = PgConnectOptions::from_str(url)?.application_name("orgledger").disable_statement_logging();
+        // The first connection tells at once whether there is a database, and if not, why: a pool would only wait.
+        options.connect().await?.close().await?;
         let pool = |size, lock_timeout| {
             let options = options.clone().options([("lock_timeout", lock_timeout)]);
             PgPoolOptions::new().max_connections(size).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options)
         };
         let (pool, appender) = (pool(POSTGRES_CONNECTIONS, LOCK_TIMEOUT), pool(APPENDERS, APPEND_LOCK_TIMEOUT));
-        // The first connection tells at once whether there is a database.
-        drop(pool.acquire().await?);
         Ok(Self::Postgres { pool, appender })
     }
 
@@ -127,10 +131,14 @@ impl Database {
 
     /// Begins a transaction that writes.
     pub async fn begin(&self) -> Result<Transaction, Error> {
-        Ok(match self {
-            Self::Postgres { pool, .. } => Transaction::Postgres(pool.begin().await?),
-            Self::Sqlite { writer, .. } => Transaction::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
+        let database = self.clone();
+        undisturbed(async move {
+            Ok(match database {
+                Self::Postgres { pool, .. } => Transaction::Postgres(pool.begin().await?),
+                Self::Sqlite { writer, .. } => Transaction::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
+            })
         })
+        .await
     }
 
     /// Begins a transaction of the appending task.
@@ -186,12 +194,23 @@ impl Transaction {
 
     /// Makes what was written last.
     pub async fn commit(self) -> Result<(), Error> {
-        match self {
-            Self::Postgres(transaction) => transaction.commit().await?,
-            Self::Sqlite(transaction) => transaction.commit().await?,
-        }
-        Ok(())
+        undisturbed(async move {
+            match self {
+                Self::Postgres(transaction) => transaction.commit().await?,
+                Self::Sqlite(transaction) => transaction.commit().await?,
+            }
+            Ok(())
+        })
+        .await
     }
+}
+
+/// Lets the work come to its end though whoever waits for it goes away. sqlx forgets a BEGIN or a COMMIT that is dropped
+/// half-way, and gives the connection, which is inside a transaction then, to the next one.
+async fn undisturbed<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::spawn(work).await.unwrap_or(Err(Error::Stopped))
 }
 
 /// A substring as a pattern of `LIKE … ESCAPE '\'`, in the normalized form of the searched columns.

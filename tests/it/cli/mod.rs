@@ -2,8 +2,10 @@
 
 mod callers;
 mod crash;
+mod disconnects;
 mod letters;
 mod processes;
+mod readme;
 mod serve;
 mod ten_thousand;
 mod two_servers;
