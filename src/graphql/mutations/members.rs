@@ -1,7 +1,8 @@
 //! Changes of members.
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
+use async_graphql::{Context, Enum, ID, InputObject, InputType, Object, Result, SimpleObject};
 
+use crate::commands::Terms;
 use crate::domain::{
     GlobalId, OrganizationId, UserId,
     organization::{self, Action},
@@ -152,17 +153,13 @@ impl MemberMutations {
         #[graphql(desc = "Whose access is taken.")] input: DeactivateMemberInput,
     ) -> Result<MemberPayload> {
         answer(ctx, async {
-            let mut fields = Fields::default();
-            let organization = fields.organization("organizationId", &input.organization_id);
-            let member = fields.member("memberId", organization, &input.member_id);
             let given = GivenTerms {
                 reason: input.reason.as_deref(),
                 expected_version: input.expected_version,
                 ..GivenTerms::default()
             };
-            let terms = fields.terms(ctx, &input, given)?;
-            let (Some(organization), Some(member)) = (organization, member) else { return Err(fields.stop()) };
-            fields.check()?;
+            let ids = (&input.organization_id, &input.member_id);
+            let (organization, member, terms) = about_member(ctx, &input, ids, given)?;
             let created_keys = input.created_keys.unwrap_or_default().into();
             change(ctx, organization, member, Action::DeactivateMember { member, created_keys }, terms).await
         })
@@ -176,13 +173,9 @@ impl MemberMutations {
         #[graphql(desc = "Who gets access back.")] input: ReactivateMemberInput,
     ) -> Result<MemberPayload> {
         answer(ctx, async {
-            let mut fields = Fields::default();
-            let organization = fields.organization("organizationId", &input.organization_id);
-            let member = fields.member("memberId", organization, &input.member_id);
             let given = GivenTerms { expected_version: input.expected_version, ..GivenTerms::default() };
-            let terms = fields.terms(ctx, &input, given)?;
-            let (Some(organization), Some(member)) = (organization, member) else { return Err(fields.stop()) };
-            fields.check()?;
+            let ids = (&input.organization_id, &input.member_id);
+            let (organization, member, terms) = about_member(ctx, &input, ids, given)?;
             change(ctx, organization, member, Action::ReactivateMember { member }, terms).await
         })
         .await
@@ -195,17 +188,13 @@ impl MemberMutations {
         #[graphql(desc = "Who is removed.")] input: RemoveMemberInput,
     ) -> Result<RemoveMemberPayload> {
         answer(ctx, async {
-            let mut fields = Fields::default();
-            let organization = fields.organization("organizationId", &input.organization_id);
-            let member = fields.member("memberId", organization, &input.member_id);
             let given = GivenTerms {
                 reason: input.reason.as_deref(),
                 expected_version: input.expected_version,
                 ..GivenTerms::default()
             };
-            let terms = fields.terms(ctx, &input, given)?;
-            let (Some(organization), Some(member)) = (organization, member) else { return Err(fields.stop()) };
-            fields.check()?;
+            let ids = (&input.organization_id, &input.member_id);
+            let (organization, member, terms) = about_member(ctx, &input, ids, given)?;
             let created_keys = input.created_keys.unwrap_or_default().into();
             let action = Action::RemoveMember { member, created_keys };
             let receipt = services(ctx)?.commands.execute(&caller(ctx)?, organization, action, terms).await?;
@@ -221,13 +210,29 @@ impl MemberMutations {
     }
 }
 
+/// Parses what every command about a member names.
+fn about_member(
+    ctx: &Context<'_>,
+    input: &impl InputType,
+    (organization_id, member_id): (&ID, &ID),
+    given: GivenTerms<'_>,
+) -> Result<(OrganizationId, UserId, Terms), Stop> {
+    let mut fields = Fields::default();
+    let organization = fields.organization("organizationId", organization_id);
+    let member = fields.member("memberId", organization, member_id);
+    let terms = fields.terms(ctx, input, given)?;
+    let (Some(organization), Some(member)) = (organization, member) else { return Err(fields.stop()) };
+    fields.check()?;
+    Ok((organization, member, terms))
+}
+
 /// Gives a command about a member, and reads the member back. Who just lowered their own role may see less now.
 async fn change(
     ctx: &Context<'_>,
     organization: OrganizationId,
     member: UserId,
     action: Action,
-    terms: crate::commands::Terms,
+    terms: Terms,
 ) -> Result<MemberPayload, Stop> {
     let receipt = services(ctx)?.commands.execute(&caller(ctx)?, organization, action, terms).await?;
     let member = match access(ctx, organization).await? {

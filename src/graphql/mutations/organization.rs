@@ -1,12 +1,16 @@
 //! Changes of organizations themselves.
 
-use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, Result, SimpleObject};
+use async_graphql::{Context, ID, InputObject, InputType, MaybeUndefined, Object, Result, SimpleObject};
 
 use super::members::CreatedKeys;
-use crate::domain::organization::{Action, Kind};
+use crate::commands::Terms;
+use crate::domain::{
+    OrganizationId,
+    organization::{Action, Kind},
+};
 use crate::graphql::{
     context::{access, access_after, caller, services},
-    errors::{UserError, answer, payloads},
+    errors::{Stop, UserError, answer, payloads},
     fields::{Fields, GivenTerms},
     organization::{Organization, OrganizationKind},
     paging::ledger_cursor,
@@ -159,11 +163,7 @@ impl OrganizationMutations {
         #[graphql(desc = "Which organization.")] input: LeaveOrganizationInput,
     ) -> Result<LeaveOrganizationPayload> {
         answer(ctx, async {
-            let mut fields = Fields::default();
-            let organization = fields.organization("organizationId", &input.organization_id);
-            let terms = fields.terms(ctx, &input, GivenTerms::default())?;
-            let Some(organization) = organization else { return Err(fields.stop()) };
-            fields.check()?;
+            let (organization, terms) = about_organization(ctx, &input, &input.organization_id)?;
             let action = Action::LeaveOrganization { created_keys: input.created_keys.unwrap_or_default().into() };
             let receipt = services(ctx)?.commands.execute(&caller(ctx)?, organization, action, terms).await?;
             Ok(LeaveOrganizationPayload { cursor: Some(ledger_cursor(receipt.version)), user_errors: Vec::new() })
@@ -178,11 +178,7 @@ impl OrganizationMutations {
         #[graphql(desc = "Which organization.")] input: DeleteOrganizationInput,
     ) -> Result<DeleteOrganizationPayload> {
         answer(ctx, async {
-            let mut fields = Fields::default();
-            let organization = fields.organization("organizationId", &input.organization_id);
-            let terms = fields.terms(ctx, &input, GivenTerms::default())?;
-            let Some(organization) = organization else { return Err(fields.stop()) };
-            fields.check()?;
+            let (organization, terms) = about_organization(ctx, &input, &input.organization_id)?;
             let action = Action::DeleteOrganization { confirm_name: input.confirm_name.clone() };
             services(ctx)?.commands.execute(&caller(ctx)?, organization, action, terms).await?;
             Ok(DeleteOrganizationPayload {
@@ -192,4 +188,18 @@ impl OrganizationMutations {
         })
         .await
     }
+}
+
+/// Parses what every command about an organization names.
+fn about_organization(
+    ctx: &Context<'_>,
+    input: &impl InputType,
+    organization_id: &ID,
+) -> Result<(OrganizationId, Terms), Stop> {
+    let mut fields = Fields::default();
+    let organization = fields.organization("organizationId", organization_id);
+    let terms = fields.terms(ctx, input, GivenTerms::default())?;
+    let Some(organization) = organization else { return Err(fields.stop()) };
+    fields.check()?;
+    Ok((organization, terms))
 }
