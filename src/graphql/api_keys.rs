@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     context::{Access, store},
-    errors::{self},
+    errors::{self, OrInternal},
     members::{filter_list, search_text, selects_on_nodes},
     paging::{self, Connection, Edge, Paging},
     people::{Actor, api_key_id},
@@ -104,9 +104,9 @@ pub async fn list(ctx: &Context<'_>, access: &Arc<Access>, question: ApiKeysQues
         now: store.now(),
     };
     let window = paging.window("api_keys")?;
-    let page = filter.page(&store.database, &window).await.map_err(|error| errors::internal(ctx, &error))?;
+    let page = filter.page(&store.database, &window).await.or_internal(ctx)?;
     let total = if ctx.look_ahead().field("totalCount").exists() {
-        Some(filter.count(&store.database).await.map_err(|error| errors::internal(ctx, &error))?)
+        Some(filter.count(&store.database).await.or_internal(ctx)?)
     } else {
         None
     };
@@ -129,7 +129,7 @@ async fn creators(ctx: &Context<'_>, organization: OrganizationId, rows: &[ApiKe
             wanted.actor(actor);
         }
     }
-    wanted.load(&store(ctx)?.database, organization).await.map_err(|error| errors::internal(ctx, &error))
+    wanted.load(&store(ctx)?.database, organization).await.or_internal(ctx)
 }
 
 impl ApiKey {
@@ -143,8 +143,7 @@ impl ApiKey {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = api_keys::find(&store(ctx)?.database, organization, ids).await;
-        let rows = rows.map_err(|error| errors::internal(ctx, &error))?;
+        let rows = api_keys::find(&store(ctx)?.database, organization, ids).await.or_internal(ctx)?;
         let names = Arc::new(creators(ctx, organization, &rows).await?);
         Ok(rows.into_iter().map(|row| Self { row, names: Arc::clone(&names) }).collect())
     }

@@ -12,7 +12,7 @@ use async_graphql::{Context, Result};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use super::errors::{self, top};
+use super::errors::{self, OrInternal, top};
 use crate::{
     auth::Principal,
     commands::{Caller, Commands},
@@ -141,14 +141,14 @@ impl Access {
         let freshness = if self.compared.load(Ordering::Relaxed) { Freshness::Cached } else { Freshness::Compared };
         let answer = services(ctx)?.commands.may(self.actor, self.organization, ask, freshness).await;
         self.compared.store(true, Ordering::Relaxed);
-        answer.map_err(|error| errors::internal(ctx, &error))
+        answer.or_internal(ctx)
     }
 
     /// Every role, read once a request.
     pub async fn roles(&self, ctx: &Context<'_>) -> Result<&[RoleRow]> {
         let database = &store(ctx)?.database;
         let load = || roles::list(database, self.organization);
-        let roles = self.roles.get_or_try_init(load).await.map_err(|error| errors::internal(ctx, &error))?;
+        let roles = self.roles.get_or_try_init(load).await.or_internal(ctx)?;
         Ok(roles)
     }
 
@@ -157,8 +157,7 @@ impl Access {
         let database = &store(ctx)?.database;
         let load =
             async || roles::member_counts(database, self.organization).await.map(|counts| counts.into_iter().collect());
-        let counts: &HashMap<Uuid, i64> =
-            self.member_counts.get_or_try_init(load).await.map_err(|error| errors::internal(ctx, &error))?;
+        let counts: &HashMap<Uuid, i64> = self.member_counts.get_or_try_init(load).await.or_internal(ctx)?;
         Ok(counts.get(&role).copied().unwrap_or_default())
     }
 }
@@ -166,7 +165,7 @@ impl Access {
 /// The organization, if the caller has access to it.
 pub async fn access(ctx: &Context<'_>, organization: OrganizationId) -> Result<Option<Arc<Access>>> {
     let principal = request(ctx)?.principal;
-    Access::load(store(ctx)?, principal, organization).await.map_err(|error| errors::internal(ctx, &error))
+    Access::load(store(ctx)?, principal, organization).await.or_internal(ctx)
 }
 
 /// The organization after a command on it: the caller has access, or has just lost it.

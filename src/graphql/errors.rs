@@ -249,3 +249,15 @@ pub fn internal(ctx: &Context<'_>, error: &store::Error) -> Error {
     top(code, format!("{sentence}; the reference is {reference}."))
         .extend_with(|_, extensions| extensions.set("reference", reference))
 }
+
+/// What the store answered, or the error that a caller sees of its failure.
+pub trait OrInternal<T> {
+    /// One sentence and a reference for the caller, everything else for the log.
+    fn or_internal(self, ctx: &Context<'_>) -> Result<T>;
+}
+
+impl<T> OrInternal<T> for Result<T, store::Error> {
+    fn or_internal(self, ctx: &Context<'_>) -> Result<T> {
+        self.map_err(|error| internal(ctx, &error))
+    }
+}

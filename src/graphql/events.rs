@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     changes::{self},
     context::{Access, store},
-    errors,
+    errors::OrInternal,
     history::{actor, event_id, names},
     paging::{Connection, ConnectionEdge, LEDGER, Paging, ledger_cursor},
     people::Actor,
@@ -91,10 +91,9 @@ pub async fn page(ctx: &Context<'_>, access: &Arc<Access>, paging: Paging) -> Re
     let database = &store(ctx)?.database;
     let filter = Filter::default();
     let window = paging.window(LEDGER)?;
-    let page = filter.page(database, access.organization, Direction::Ascending, &window).await;
-    let page = page.map_err(|error| errors::internal(ctx, &error))?;
+    let page = filter.page(database, access.organization, Direction::Ascending, &window).await.or_internal(ctx)?;
     let total = if ctx.look_ahead().field("totalCount").exists() {
-        Some(filter.count(database, access.organization).await.map_err(|error| errors::internal(ctx, &error))?)
+        Some(filter.count(database, access.organization).await.or_internal(ctx)?)
     } else {
         None
     };
@@ -106,8 +105,8 @@ pub async fn page(ctx: &Context<'_>, access: &Arc<Access>, paging: Paging) -> Re
 /// One event, for a caller who may see it.
 pub async fn event(ctx: &Context<'_>, access: &Access, sequence: u64) -> Result<Option<Event>> {
     let Some(before) = sequence.checked_sub(1) else { return Ok(None) };
-    let found = store_history::after(&store(ctx)?.database, access.organization, before, sequence).await;
-    let found = found.map_err(|error| errors::internal(ctx, &error))?;
+    let found =
+        store_history::after(&store(ctx)?.database, access.organization, before, sequence).await.or_internal(ctx)?;
     Ok(edges(ctx, access, &found).await?.pop().and_then(|edge| edge.node))
 }
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{
     changes::{self, Change},
     context::{Access, store},
-    errors,
+    errors::OrInternal,
     fields::moment,
     members::{filter_list, search_text},
     organization::ActivityEntry,
@@ -200,7 +200,7 @@ pub(super) async fn names(ctx: &Context<'_>, access: &Access, events: &[&Recorde
             Target::ApiKey(key) => wanted.api_key(key.0),
         }
     }
-    wanted.load(&store(ctx)?.database, access.organization).await.map_err(|error| errors::internal(ctx, &error))
+    wanted.load(&store(ctx)?.database, access.organization).await.or_internal(ctx)
 }
 
 /// The bare ids behind ids of a filter; one of elsewhere matches nothing, like an unknown one.
@@ -260,10 +260,9 @@ pub async fn audit_page(
 ) -> Result<AuditEntryConnection> {
     let database = &store(ctx)?.database;
     let window = paging.window("audit")?;
-    let page = filter.page(database, access.organization, Direction::Descending, &window).await;
-    let page = page.map_err(|error| errors::internal(ctx, &error))?;
+    let page = filter.page(database, access.organization, Direction::Descending, &window).await.or_internal(ctx)?;
     let total = if ctx.look_ahead().field("totalCount").exists() {
-        Some(filter.count(database, access.organization).await.map_err(|error| errors::internal(ctx, &error))?)
+        Some(filter.count(database, access.organization).await.or_internal(ctx)?)
     } else {
         None
     };
@@ -285,8 +284,8 @@ pub async fn audit_page(
 pub async fn recent(ctx: &Context<'_>, access: &Arc<Access>, limit: u32) -> Result<Vec<ActivityEntry>> {
     let database = &store(ctx)?.database;
     let window = Window { limit, end: End::First, after: None, before: None };
-    let page = Filter::default().page(database, access.organization, Direction::Descending, &window).await;
-    let page = page.map_err(|error| errors::internal(ctx, &error))?;
+    let page =
+        Filter::default().page(database, access.organization, Direction::Descending, &window).await.or_internal(ctx)?;
     let recorded: Vec<_> = page.rows.iter().map(|entry| &entry.recorded).collect();
     let names = names(ctx, access, &recorded).await?;
     let short = |recorded: &Recorded| {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     context::{Access, store},
-    errors::{self},
+    errors::OrInternal,
     members::{filter_list, search_text, selects_on_nodes},
     paging::{self, Connection, Edge, Paging},
     people::Actor,
@@ -119,9 +119,9 @@ pub async fn list(
         now: store.now(),
     };
     let window = paging.window("invitations")?;
-    let page = filter.page(&store.database, &window).await.map_err(|error| errors::internal(ctx, &error))?;
+    let page = filter.page(&store.database, &window).await.or_internal(ctx)?;
     let total = if ctx.look_ahead().field("totalCount").exists() {
-        Some(filter.count(&store.database).await.map_err(|error| errors::internal(ctx, &error))?)
+        Some(filter.count(&store.database).await.or_internal(ctx)?)
     } else {
         None
     };
@@ -141,14 +141,15 @@ async fn inviters(ctx: &Context<'_>, access: &Access, rows: &[InvitationRow]) ->
             wanted.actor(actor);
         }
     }
-    wanted.load(&store(ctx)?.database, access.organization).await.map_err(|error| errors::internal(ctx, &error))
+    wanted.load(&store(ctx)?.database, access.organization).await.or_internal(ctx)
 }
 
 impl Invitation {
     /// The invitations with these ids, in the order of the ids.
     pub async fn find_all(ctx: &Context<'_>, access: &Arc<Access>, ids: Vec<Uuid>) -> Result<Vec<Option<Self>>> {
-        let rows = invitations::find(&store(ctx)?.database, access.organization, ids.iter().copied()).await;
-        let rows = rows.map_err(|error| errors::internal(ctx, &error))?;
+        let rows = invitations::find(&store(ctx)?.database, access.organization, ids.iter().copied())
+            .await
+            .or_internal(ctx)?;
         let names = Arc::new(inviters(ctx, access, &rows).await?);
         let invitation = |id: Uuid| {
             let row = rows.iter().find(|row| row.invitation_id == id)?.clone();

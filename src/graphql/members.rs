@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::{
     context::{Access, store},
     decisions::MemberDecisions,
-    errors::{self, bad_input},
+    errors::{self, OrInternal, bad_input},
     fields::moment,
     history::AuditEntry,
     paging::{self, Connection, Edge, Paging},
@@ -143,11 +143,7 @@ pub async fn list(ctx: &Context<'_>, access: &Arc<Access>, question: MembersQues
     let MembersQuestion { paging, search, filter, order, as_of } = question;
     let as_of = match as_of {
         None => None,
-        Some(at) => Some(
-            profile::sequence_at(database, access.organization, moment(at))
-                .await
-                .map_err(|error| errors::internal(ctx, &error))?,
-        ),
+        Some(at) => Some(profile::sequence_at(database, access.organization, moment(at)).await.or_internal(ctx)?),
     };
     let mut rows = Filter { as_of, search: search_text(search)?, ..Filter::present(access.organization) };
     let role_ids = filter_list(filter.role_ids)?;
@@ -164,10 +160,9 @@ pub async fn list(ctx: &Context<'_>, access: &Arc<Access>, question: MembersQues
     };
     let field = OrderField::from(order.field);
     let name = format!("members.{field:?}.{direction:?}");
-    let page = rows.page(database, (field, direction), &paging.window(&name)?).await;
-    let page = page.map_err(|error| errors::internal(ctx, &error))?;
+    let page = rows.page(database, (field, direction), &paging.window(&name)?).await.or_internal(ctx)?;
     let total = if ctx.look_ahead().field("totalCount").exists() {
-        Some(rows.count(database).await.map_err(|error| errors::internal(ctx, &error))?)
+        Some(rows.count(database).await.or_internal(ctx)?)
     } else {
         None
     };
@@ -196,7 +191,7 @@ async fn inviters(ctx: &Context<'_>, access: &Access, rows: &[MemberRow]) -> Res
             wanted.actor(actor);
         }
     }
-    wanted.load(&store(ctx)?.database, access.organization).await.map_err(|error| errors::internal(ctx, &error))
+    wanted.load(&store(ctx)?.database, access.organization).await.or_internal(ctx)
 }
 
 /// A page of members.
@@ -215,8 +210,11 @@ pub struct Member {
 impl Member {
     /// The member with this id, in whatever state.
     pub async fn find(ctx: &Context<'_>, access: &Arc<Access>, user: UserId) -> Result<Option<Self>> {
-        let found = Filter::present(access.organization).find(&store(ctx)?.database, user).await;
-        let Some(row) = found.map_err(|error| errors::internal(ctx, &error))? else { return Ok(None) };
+        let Some(row) =
+            Filter::present(access.organization).find(&store(ctx)?.database, user).await.or_internal(ctx)?
+        else {
+            return Ok(None);
+        };
         let names = inviters(ctx, access, std::slice::from_ref(&row)).await?;
         Ok(Some(Self { access: Arc::clone(access), row, names: Arc::new(names), as_of: None }))
     }
@@ -329,8 +327,7 @@ impl Member {
 impl Member {
     async fn periods(&self, ctx: &Context<'_>) -> Result<Vec<MembershipPeriod>> {
         let database = &store(ctx)?.database;
-        let rows = members::periods(database, self.access.organization, self.user_id()).await;
-        let rows = rows.map_err(|error| errors::internal(ctx, &error))?;
+        let rows = members::periods(database, self.access.organization, self.user_id()).await.or_internal(ctx)?;
         let period = |row: members::PeriodRow| MembershipPeriod {
             role: row.role.row().map(|row| Role { access: Arc::clone(&self.access), row }),
             status: match row.status.as_str() {

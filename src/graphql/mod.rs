@@ -23,7 +23,7 @@ mod subscriptions;
 mod viewer;
 
 use context::{Services, request, services, store};
-use errors::{bad_input, internal};
+use errors::{OrInternal, bad_input};
 use invitations::InvitationPreview;
 use mutations::MutationRoot;
 use node::Node;
@@ -83,7 +83,7 @@ impl QueryRoot {
         ctx: &Context<'_>,
         #[graphql(desc = "The token of the link.")] token: String,
     ) -> Result<Option<InvitationPreview>> {
-        let found = services(ctx)?.commands.preview(&token).await.map_err(|error| internal(ctx, &error))?;
+        let found = services(ctx)?.commands.preview(&token).await.or_internal(ctx)?;
         let now = store(ctx)?.now();
         Ok(found.map(|(link, row)| InvitationPreview::of(row, Some(link.generation), now)))
     }

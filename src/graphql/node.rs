@@ -7,7 +7,7 @@ use async_graphql::{Context, ID, Interface, Result};
 use super::{
     api_keys::ApiKey,
     context::{Access, access, request, store},
-    errors,
+    errors::OrInternal,
     events::{self, Event},
     invitations::Invitation,
     members::Member,
@@ -48,7 +48,7 @@ pub async fn find(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
             access(ctx, organization).await?.map(Organization).map(Node::Organization)
         }
         GlobalId::User(user) if request(ctx)?.principal.user() == Some(user) => {
-            let row = users::find(&store(ctx)?.database, user).await.map_err(|error| errors::internal(ctx, &error))?;
+            let row = users::find(&store(ctx)?.database, user).await.or_internal(ctx)?;
             row.map(User::from).map(Node::User)
         }
         GlobalId::Member(organization, user) => {

@@ -9,7 +9,7 @@ use super::{
     api_keys::{self, ApiKeyConnection, ApiKeyFilter, ApiKeysQuestion},
     context::{Access, access, store},
     decisions::{Decision, OrganizationAction},
-    errors::{self, UserErrorCode, code},
+    errors::{self, OrInternal, UserErrorCode, code},
     events::{self, EventConnection},
     history::{self, AuditEntryConnection, AuditFilter},
     invitations::{self, InvitationConnection, InvitationState, InvitationsQuestion},
@@ -313,8 +313,7 @@ impl Organization {
 
 async fn overview(ctx: &Context<'_>, access: &Arc<Access>) -> Result<Overview> {
     let store = store(ctx)?;
-    let counts = profile::counts(&store.database, access.organization, store.now()).await;
-    let counts = counts.map_err(|error| errors::internal(ctx, &error))?;
+    let counts = profile::counts(&store.database, access.organization, store.now()).await.or_internal(ctx)?;
     let wanted = ctx.look_ahead().field("recentActivity").exists();
     let recent_activity = if wanted && access.require(organization::Permission::AuditRead).is_ok() {
         Some(history::recent(ctx, access, 10).await?)

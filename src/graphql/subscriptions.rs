@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::{
     context::{Access, request, store},
-    errors::{internal, not_found, top, unauthenticated},
+    errors::{OrInternal, not_found, top, unauthenticated},
     events::{EventEdge, EventFilter, edges},
     history::type_patterns,
     paging::{ledger_cursor, ledger_sequence},
@@ -172,8 +172,8 @@ impl Reader {
         let Ok(GlobalId::Organization(organization)) = id.parse() else { return Err(not_found()) };
         let store = store(ctx)?;
         let head = store.feed.follow(organization);
-        let access = Access::load(store, request.principal, organization).await;
-        let access = access.map_err(|error| internal(ctx, &error))?.ok_or_else(not_found)?;
+        let access =
+            Access::load(store, request.principal, organization).await.or_internal(ctx)?.ok_or_else(not_found)?;
         if let Some(permission) = permission {
             access.require(permission)?;
         }
@@ -181,7 +181,7 @@ impl Reader {
             Start::After(cursor) => ledger_sequence(cursor)?,
             Start::Beginning => 0,
             Start::Now => {
-                let now = hot::head(&store.database, organization).await.map_err(|error| internal(ctx, &error))?;
+                let now = hot::head(&store.database, organization).await.or_internal(ctx)?;
                 now.map_or(0, |head| head.version)
             }
         };
@@ -197,8 +197,8 @@ impl Reader {
             }
             self.head.mark_unchanged();
             let until = self.sequence + PAGE;
-            let events = history::after(&store.database, self.organization, self.sequence, until).await;
-            let events = events.map_err(|error| internal(ctx, &error))?;
+            let events =
+                history::after(&store.database, self.organization, self.sequence, until).await.or_internal(ctx)?;
             self.ended = matches!(events.last().map(|last| &last.event), Some(Event::OrganizationDeleted {}));
             // Whoever follows an organization to its end reads the end, though nobody has access to it any more.
             if !self.ended {
@@ -218,11 +218,10 @@ impl Reader {
         let ended = || top("ACCESS_ENDED", "Your access to these events has ended.");
         let store = store(ctx)?;
         let principal = request(ctx)?.principal;
-        if !auth::still_holds(store, &principal).await.map_err(|error| internal(ctx, &error))? {
+        if !auth::still_holds(store, &principal).await.or_internal(ctx)? {
             return Err(ended());
         }
-        let access = Access::load(store, principal, self.organization).await;
-        let access = access.map_err(|error| internal(ctx, &error))?.ok_or_else(ended)?;
+        let access = Access::load(store, principal, self.organization).await.or_internal(ctx)?.ok_or_else(ended)?;
         match self.permission {
             Some(permission) if !access.permissions.has(permission) => Err(ended()),
             _ => Ok(access),

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::{
     api_keys::ApiKey,
     context::{Access, store},
-    errors::{self},
+    errors::OrInternal,
     invitations::InvitationPreview,
     organization::{Organization, OrganizationEdge},
     paging::{self, Connection, Paging},
@@ -34,7 +34,7 @@ impl Viewer {
     /// The person, where a person calls.
     async fn user(&self, ctx: &Context<'_>) -> Result<Option<User>> {
         let Some(user) = self.0.user() else { return Ok(None) };
-        let row = users::find(&store(ctx)?.database, user).await.map_err(|error| errors::internal(ctx, &error))?;
+        let row = users::find(&store(ctx)?.database, user).await.or_internal(ctx)?;
         Ok(row.map(User::from))
     }
 
@@ -56,17 +56,16 @@ impl Viewer {
         let (page, total) = match self.0 {
             Principal::Anonymous => return Ok(Connection::empty()),
             Principal::ApiKey { organization, .. } => {
-                let row = profile::find(database, organization, None).await;
-                let rows: Vec<_> = row.map_err(|error| errors::internal(ctx, &error))?.into_iter().collect();
+                let rows: Vec<_> =
+                    profile::find(database, organization, None).await.or_internal(ctx)?.into_iter().collect();
                 let total = rows.len() as u64;
                 (Page { rows, has_next: false, has_previous: false }, Some(total))
             }
             Principal::User { user, .. } => {
-                let page = profile::page_of_user(database, user, &window).await;
-                let page = page.map_err(|error| errors::internal(ctx, &error))?;
+                let page = profile::page_of_user(database, user, &window).await.or_internal(ctx)?;
                 let total = if ctx.look_ahead().field("totalCount").exists() {
                     let count = profile::count_of_user(database, user).await;
-                    Some(count.map_err(|error| errors::internal(ctx, &error))?)
+                    Some(count.or_internal(ctx)?)
                 } else {
                     None
                 };
@@ -82,8 +81,7 @@ impl Viewer {
     async fn invitations(&self, ctx: &Context<'_>) -> Result<Vec<InvitationPreview>> {
         let Some(user) = self.0.user() else { return Ok(Vec::new()) };
         let store = store(ctx)?;
-        let rows = invitations::previews_of_user(&store.database, user).await;
-        let rows = rows.map_err(|error| errors::internal(ctx, &error))?;
+        let rows = invitations::previews_of_user(&store.database, user).await.or_internal(ctx)?;
         let now = store.now();
         let open = rows.into_iter().filter(|row| now < row.expires_at);
         Ok(open.map(|row| InvitationPreview::of(row, None, now)).collect())
@@ -93,8 +91,7 @@ impl Viewer {
     async fn sessions(&self, ctx: &Context<'_>) -> Result<Vec<Session>> {
         let Principal::User { user, session: current } = self.0 else { return Ok(Vec::new()) };
         let store = store(ctx)?;
-        let rows = sessions::list(&store.database, user, store.now()).await;
-        let rows = rows.map_err(|error| errors::internal(ctx, &error))?;
+        let rows = sessions::list(&store.database, user, store.now()).await.or_internal(ctx)?;
         let session = |row: sessions::SessionRow| Session {
             id: GlobalId::Session(SessionId(row.session_id)).to_string().into(),
             created_at: row.created_at,
