@@ -1,25 +1,43 @@
 //! The tools of who runs the service. They may run while servers do.
 
+use std::os::unix::fs::DirBuilderExt;
+
 use super::{Failure, StoreArguments};
 use crate::{
     graphql,
     store::{Database, rebuild, verify},
 };
 
-/// Opens the database that the arguments name.
+/// Opens the database that the arguments name; the embedded one is made if it is not there.
 pub(super) async fn connect(arguments: &StoreArguments) -> Result<Database, Failure> {
-    let url = if let Some(url) = arguments.database_url.as_ref().filter(|url| !url.is_empty()) {
-        url.clone()
-    } else {
-        std::fs::create_dir_all(&arguments.data_dir)
-            .map_err(|error| format!("the data directory {}: {error}", arguments.data_dir.display()))?;
-        Database::embedded_url(&arguments.data_dir)
-    };
-    Ok(Database::connect(&url).await?)
+    let folder = &arguments.data_dir;
+    // Whoever reads this folder could act as everybody in it.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|error| format!("the data directory {}: {error}", folder.display()))?;
+    Ok(Database::connect(&url(arguments)).await?)
+}
+
+fn url(arguments: &StoreArguments) -> String {
+    let given = arguments.database_url.as_ref().filter(|url| !url.is_empty());
+    given.cloned().unwrap_or_else(|| Database::embedded_url(&arguments.data_dir))
 }
 
 async fn migrated(arguments: &StoreArguments) -> Result<Database, Failure> {
     let database = connect(arguments).await?;
+    database.migrate().await?;
+    Ok(database)
+}
+
+/// The database, which has to be there: nothing good can be said of one that was made a moment ago.
+async fn existing(arguments: &StoreArguments) -> Result<Database, Failure> {
+    let url = url(arguments);
+    if url == Database::embedded_url(&arguments.data_dir) && !arguments.data_dir.join("orgledger.db").exists() {
+        return Err(format!("there is no database in {}", arguments.data_dir.display()).into());
+    }
+    let database = Database::connect(&url).await?;
     database.migrate().await?;
     Ok(database)
 }
@@ -35,7 +53,7 @@ pub(super) fn export_schema() {
 }
 
 pub(super) async fn rebuild(arguments: &StoreArguments) -> Result<(), Failure> {
-    let database = migrated(arguments).await?;
+    let database = existing(arguments).await?;
     let report = rebuild::rebuild(&database).await?;
     println!("Rebuilt {} organizations from {} events.", report.organizations, report.events);
     database.close().await;
@@ -43,7 +61,7 @@ pub(super) async fn rebuild(arguments: &StoreArguments) -> Result<(), Failure> {
 }
 
 pub(super) async fn verify(arguments: &StoreArguments) -> Result<(), Failure> {
-    let database = migrated(arguments).await?;
+    let database = existing(arguments).await?;
     let report = verify::verify(&database).await?;
     println!("The chain holds: {} organizations, {} events.", report.organizations, report.events);
     database.close().await;

@@ -1,5 +1,5 @@
 //! Checks that nobody rewrote the ledger: every hash, every sequence, every head; and that the rows which decide
-//! access (members, roles, invitations, keys and their secrets) say what the ledger says. It writes nothing, so it may
+//! access (members, roles, invitations, keys and their secrets), and the audit log, say what the ledger says. It writes nothing, so it may
 //! run beside servers; rows that only show something (names, times, history) are made anew by a rebuild, not checked.
 
 use std::collections::HashMap;
@@ -19,7 +19,7 @@ use crate::{
         ApiKeyId, Organization, OrganizationId, Timestamp,
         organization::{Event, event::SecretRecord},
     },
-    secrets::hex,
+    secrets::{commitment, hex},
 };
 
 const PAGE: u32 = 1000;
@@ -113,6 +113,9 @@ async fn verify_one(database: &Database, organization: OrganizationId) -> Result
         return wrong("the head has another time or state than the last event".to_owned());
     }
     stock_columns(&mut transaction, organization).await?;
+    if head.state == "LIVING" {
+        audit_log(&mut transaction, organization).await?;
+    }
     compare_rows(&mut transaction, &folded).await?;
     Ok(sequence)
 }
@@ -226,6 +229,36 @@ async fn events_after(
     .bind(PAGE)
     .all_in(transaction)
     .await
+}
+
+/// The audit log has an entry for every event, and the reasons that are still there are those that were given.
+async fn audit_log(transaction: &mut Transaction, organization: OrganizationId) -> Result<(), Error> {
+    let missing: Option<(i64,)> = Statement::new(
+        "SELECT e.sequence FROM events e LEFT JOIN audit_entries a \
+         ON a.organization_id = e.organization_id AND a.sequence = e.sequence AND a.event_type = e.event_type \
+         WHERE e.organization_id = $1 AND a.sequence IS NULL ORDER BY e.sequence LIMIT 1",
+    )
+    .bind(organization.0)
+    .optional_in(transaction)
+    .await?;
+    if let Some((sequence,)) = missing {
+        return Err(Error::corrupt(organization, number(sequence), "the event is missing from the audit log"));
+    }
+    let reasons: Vec<(i64, String, Option<Vec<u8>>, serde_json::Value)> = Statement::new(
+        "SELECT c.sequence, c.reason, c.reason_salt, e.metadata FROM event_context c JOIN events e \
+         ON e.organization_id = c.organization_id AND e.sequence = c.sequence \
+         WHERE c.organization_id = $1 AND c.reason IS NOT NULL ORDER BY c.sequence",
+    )
+    .bind(organization.0)
+    .all_in(transaction)
+    .await?;
+    for (sequence, reason, salt, metadata) in reasons {
+        let given = metadata.get("reasonCommitment").and_then(serde_json::Value::as_str);
+        if given != Some(&commitment(&salt.unwrap_or_default(), &reason)) {
+            return Err(Error::corrupt(organization, number(sequence), "the reason is not the one that was given"));
+        }
+    }
+    Ok(())
 }
 
 /// Holds the rows that decide access against the folded state: members, roles, invitations, keys and their secrets.

@@ -216,6 +216,22 @@ both_databases! {
         assert_eq!(found(&world).await, None);
     }
 
+    /// An entry that was taken out of the audit log, and a reason that nobody gave.
+    async fn a_forged_audit_log_is_found_and_named(url: &str) {
+        let world = World::open(url).await;
+        let Life { acme, .. } = Life::live(&world).await;
+        let reasons = "UPDATE event_context SET reason = reason || ' and more' WHERE organization_id = $1 AND reason IS NOT NULL";
+        assert_eq!(found(&world).await, None);
+        deed(&world, ("DELETE FROM audit_entries WHERE organization_id = $1 AND sequence = 5", vec![acme.0.into()])).await;
+        let (organization, sequence, what) = found(&world).await.unwrap();
+        assert_eq!((organization, sequence), (acme, 5), "{what}");
+        orgledger::store::rebuild::rebuild(world.database()).await.unwrap();
+        assert_eq!(found(&world).await, None);
+        deed(&world, (reasons, vec![acme.0.into()])).await;
+        let (organization, _, what) = found(&world).await.unwrap();
+        assert!(organization == acme && what.contains("the reason is not"), "{what}");
+    }
+
     /// An end that was put off: of a key, of a secret in its grace, of a secret whose grace is over.
     async fn an_expiry_that_was_put_off_is_found_and_named(url: &str) {
         let world = World::open(url).await;
