@@ -7,6 +7,8 @@ use std::{ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::commands::INVITATION_LIFETIME;
+
 /// Organizations, members, invitations, roles and API keys behind a GraphQL API, kept in a tamper-evident ledger.
 ///
 /// Without a command it serves.
@@ -59,7 +61,7 @@ struct ServeArguments {
     #[arg(
         long,
         env = "ORGLEDGER_INVITATION_HOURS",
-        default_value_t = 168,
+        default_value_t = INVITATION_LIFETIME.num_hours(),
         value_name = "HOURS",
         value_parser = clap::value_parser!(i64).range(1..=720)
     )]

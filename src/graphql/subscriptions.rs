@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// How many events are read at once.
-const PAGE: u64 = 100;
+const PAGE: u32 = 100;
 /// How long a stream waits before it looks again by itself.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -196,9 +196,8 @@ impl Reader {
                 return Ok(None);
             }
             self.head.mark_unchanged();
-            let until = self.sequence + PAGE;
             let events =
-                history::after(&store.database, self.organization, self.sequence, until).await.or_internal(ctx)?;
+                history::next(&store.database, self.organization, self.sequence, PAGE).await.or_internal(ctx)?;
             self.ended = matches!(events.last().map(|last| &last.event), Some(Event::OrganizationDeleted {}));
             // Whoever follows an organization to its end reads the end, though nobody has access to it any more.
             if !self.ended {

@@ -9,7 +9,7 @@ use super::{
     page::{Direction, Key, Page, Position, Window},
     statement::Statement,
 };
-use crate::domain::{OrganizationId, Timestamp, UserId, organization::Target};
+use crate::domain::{OrganizationId, Timestamp, organization::Target};
 
 fn after_statement(organization: OrganizationId, after: u64, until: u64) -> Statement {
     Statement::new(format!(
@@ -30,6 +30,19 @@ pub(super) async fn after_in(
     until: u64,
 ) -> Result<Vec<Recorded>, Error> {
     let rows: Vec<EventRow> = after_statement(organization, after, until).all_in(transaction).await?;
+    rows.into_iter().map(EventRow::decode).collect()
+}
+
+/// The next events after a sequence, in order, so many at most. There may be a gap: what came before a deletion is purged.
+pub async fn next(
+    database: &Database,
+    organization: OrganizationId,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<Recorded>, Error> {
+    let mut statement = after_statement(organization, after, u64::MAX);
+    statement.push(" LIMIT ").push_value(limit);
+    let rows: Vec<EventRow> = statement.all(database).await?;
     rows.into_iter().map(EventRow::decode).collect()
 }
 
@@ -173,17 +186,6 @@ impl Entry {
     pub fn position(&self) -> Position {
         Position { key: Key::Number(self.recorded.sequence), id: None }
     }
-}
-
-/// What a person did of late, newest first.
-pub async fn activity(
-    database: &Database,
-    organization: OrganizationId,
-    user: UserId,
-    window: &Window,
-) -> Result<Page<Entry>, Error> {
-    let filter = Filter { actors: vec![user.0], ..Filter::default() };
-    filter.page(database, organization, Direction::Descending, window).await
 }
 
 /// The bare id of what an event is about; with the event's type it names the object.

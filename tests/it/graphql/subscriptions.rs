@@ -203,6 +203,19 @@ both_databases! {
         );
     }
 
+    /// The largest sequence there is, which no addition may overflow.
+    async fn a_cursor_beyond_every_event_waits_and_harms_nobody(url: &str) {
+        let server = Server::start(url).await;
+        let acme = Acme::workspace(&server).await;
+        let after = "WyJsZWRnZXIiLCJuIiwxODQ0Njc0NDA3MzcwOTU1MTYxNSxudWxsXQ";
+        let mut socket = follow(&acme.ada, acme.with(json!({ "after": after }))).await;
+        for name in ["Two", "Three"] {
+            rename(&acme, name).await;
+            socket.subscribe(name, &operations::document("Overview"), acme.with(json!({}))).await;
+            assert_eq!(socket.answer(name).await["name"], name);
+        }
+    }
+
     async fn one_socket_carries_queries_mutations_and_several_subscriptions(url: &str) {
         let server = Server::start(url).await;
         let acme = Acme::workspace(&server).await;

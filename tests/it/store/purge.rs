@@ -17,6 +17,8 @@ both_databases! {
         assert_eq!(purge(world.database()).await.unwrap(), end.version - 1);
         let left = history::after(world.database(), gone, 0, u64::MAX).await.unwrap();
         assert_eq!(left.iter().map(|event| (event.sequence, &event.hash)).collect::<Vec<_>>(), [(end.version, &end.hash)]);
+        let next = history::next(world.database(), gone, 0, 1).await.unwrap();
+        assert_eq!(next[0].sequence, end.version, "who follows it reads its end across the gap");
         let living = hot::head(world.database(), acme).await.unwrap().unwrap();
         let events = history::after(world.database(), acme, 0, u64::MAX).await.unwrap();
         assert_eq!(events.len() as u64, living.version);
