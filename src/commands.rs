@@ -5,11 +5,12 @@ use chrono::TimeDelta;
 
 use crate::{
     domain::{
-        Actor, ApiKeyId, InvitationId, OrganizationId, Refusal, RoleId, Timestamp, UserId,
+        Actor, ApiKeyId, InvitationId, Organization, OrganizationId, Refusal, RoleId, Timestamp, UserId,
         organization::{
             Action, Ask, Command, InvitationRow, Kind, OrganizationAction, Permissions,
             api_keys::{KeyType, RateLimit},
             event::SecretRecord,
+            roles::Level,
         },
         values::{Email, Name, Text, mask_email},
     },
@@ -129,16 +130,17 @@ impl Commands {
         self.store.ledger.execute(Request { organization, command, origin, details, idempotency }).await
     }
 
-    /// Whether the actor may do something, by the rules that would decide the command.
+    /// Whether the actor may do each of these things, by the rules that would decide the commands; in one look.
     pub async fn may(
         &self,
         actor: Actor,
         organization: OrganizationId,
-        ask: &Ask,
+        asks: &[Ask],
         freshness: Freshness,
-    ) -> Result<Result<(), Refusal>, store::Error> {
+    ) -> Result<Vec<Result<(), Refusal>>, store::Error> {
         let now = self.store.now();
-        self.store.ledger.view(organization, freshness, |state| state.may(actor, ask, now).map(|_| ())).await
+        let look = |state: &Organization| asks.iter().map(|ask| state.may(actor, ask, now).map(|_| ())).collect();
+        self.store.ledger.view(organization, freshness, look).await
     }
 
     async fn person(&self, actor: Actor) -> Result<(UserId, UserRow), Failure> {
@@ -170,6 +172,19 @@ impl Commands {
         Ok((organization, self.execute(caller, organization, action, terms).await?))
     }
 
+    /// Makes a custom role; the receipt's first object is its id.
+    pub async fn create_role(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        (name, level, permissions, description): (Name, Level, Permissions, Option<Text>),
+        terms: Terms,
+    ) -> Result<Receipt, Failure> {
+        let role = RoleId(self.store.entropy.ordered_uuid(self.store.now()));
+        let action = Action::CreateRole { role, name, description, level, permissions };
+        self.execute(caller, organization, action, terms).await
+    }
+
     /// Invites people; the receipt's notes answer row by row.
     pub async fn invite(
         &self,
@@ -181,7 +196,8 @@ impl Commands {
         let now = self.store.now();
         // Nobody is looked up or made for a caller who cannot invite.
         let ask = Ask::about(OrganizationAction::InviteMember);
-        if let Err(refusal) = self.may(caller.actor, organization, &ask, Freshness::Compared).await?
+        let answers = self.may(caller.actor, organization, &[ask], Freshness::Compared).await?;
+        if let Some(Err(refusal)) = answers.into_iter().next()
             && !matches!(refusal, Refusal::RoleNotAssignable { .. } | Refusal::PermissionNotHeld { .. })
         {
             return Err(refusal.into());

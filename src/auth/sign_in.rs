@@ -1,9 +1,19 @@
 //! Signing in by an emailed link: asked for, looked at, completed.
 
 use crate::{
-    domain::{SessionId, Timestamp, UserId, values::Email},
-    secrets::SessionToken,
-    store::{self, Store, sessions, users::UserRow},
+    domain::{
+        Actor, OrganizationId, SessionId, Timestamp, UserId,
+        organization::{Action, Command},
+        values::Email,
+    },
+    secrets::{SessionToken, commitment},
+    store::{
+        self, Store,
+        append::Origin,
+        ledger::{Failure, Request},
+        sessions,
+        users::UserRow,
+    },
 };
 
 /// Has a link sent to the address. The answer is the same whether or not anybody has it, and nobody is made by it.
@@ -34,7 +44,7 @@ pub struct SignedIn {
 }
 
 /// Uses a link up and begins a session; `None` where the link is used, old or not ours.
-pub async fn complete(store: &Store, token: &str) -> Result<Option<SignedIn>, store::Error> {
+pub async fn complete(store: &Store, token: &str, origin: &Origin) -> Result<Option<SignedIn>, store::Error> {
     let Some(link) = store.server_key.read_sign_in_token(token) else { return Ok(None) };
     let now = store.now();
     let token = SessionToken::new(&store.entropy.base62(SessionToken::LENGTH));
@@ -45,6 +55,26 @@ pub async fn complete(store: &Store, token: &str) -> Result<Option<SignedIn>, st
         user_id: UserId(store.entropy.uuid()),
         salt: store.entropy.bytes(),
     };
-    let user = sessions::complete(&store.database, link, new, now).await?;
-    Ok(user.map(|user| SignedIn { token, session, expires_at: now + sessions::SESSION_LIFETIME, user }))
+    let Some(user) = sessions::complete(&store.database, link, new, now).await? else { return Ok(None) };
+    // The link is used up by now, so whoever has it is signed in whatever becomes of this; the next sign-in tries again.
+    if let Err(error) = ensure_personal(store, &user, origin).await {
+        tracing::warn!(?error, "a personal organization was not made");
+    }
+    Ok(Some(SignedIn { token, session, expires_at: now + sessions::SESSION_LIFETIME, user }))
+}
+
+/// Makes the person's PERSONAL organization, if it is not there.
+async fn ensure_personal(store: &Store, user: &UserRow, origin: &Origin) -> Result<(), Failure> {
+    let person = UserId(user.user_id);
+    let email_commitment = commitment(&user.salt, &user.email_key);
+    let command = Command {
+        actor: Actor::User(person),
+        now: store.now(),
+        expected_version: None,
+        action: Action::CreatePersonalOrganization { email_commitment },
+    };
+    let organization = OrganizationId::personal(person);
+    let origin = origin.clone();
+    let request = Request { organization, command, origin, details: Vec::new(), idempotency: None };
+    store.ledger.execute(request).await.map(|_| ())
 }

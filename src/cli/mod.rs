@@ -1,5 +1,6 @@
 //! The command line: one program that serves, and the tools of who runs it.
 
+mod organization;
 mod serve;
 mod tools;
 
@@ -7,7 +8,7 @@ use std::{ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::INVITATION_LIFETIME;
+use crate::{commands::INVITATION_LIFETIME, domain::organization::profile::CertificationDecision};
 
 /// Organizations, members, invitations, roles and API keys behind a GraphQL API, kept in a tamper-evident ledger.
 ///
@@ -31,6 +32,31 @@ enum Command {
     Rebuild(StoreArguments),
     /// Check that nobody rewrote the ledger. Ends with status 1 and names the place if somebody did.
     Verify(StoreArguments),
+    /// See which organizations wait for certification, and give or refuse it; servers may run.
+    #[command(subcommand)]
+    Organization(OrganizationCommand),
+}
+
+#[derive(Subcommand)]
+enum OrganizationCommand {
+    /// List the organizations whose request for certification is open.
+    Requests(StoreArguments),
+    /// Certify an organization that asked for it: its members can be managed from then on.
+    Certify(CertificationArguments),
+    /// Refuse to certify an organization that asked for it; it may ask again.
+    Reject(CertificationArguments),
+}
+
+/// Which organization, and why.
+#[derive(Args, Clone, Debug)]
+struct CertificationArguments {
+    /// The organization's id, org_…
+    id: String,
+    /// Why; its owner reads it in the audit log, e.g. --reason 'Contract 4711'
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    #[command(flatten)]
+    store: StoreArguments,
 }
 
 /// Where the data is.
@@ -101,6 +127,13 @@ pub fn run() -> ExitCode {
             }
             Command::Rebuild(arguments) => tools::rebuild(&arguments).await,
             Command::Verify(arguments) => tools::verify(&arguments).await,
+            Command::Organization(OrganizationCommand::Requests(arguments)) => organization::requests(&arguments).await,
+            Command::Organization(OrganizationCommand::Certify(arguments)) => {
+                organization::decide(&arguments, CertificationDecision::Certify).await
+            }
+            Command::Organization(OrganizationCommand::Reject(arguments)) => {
+                organization::decide(&arguments, CertificationDecision::Reject).await
+            }
         }
     });
     // What still runs is idle: waiting for letters, wake-ups or clients.

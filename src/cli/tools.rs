@@ -32,7 +32,7 @@ async fn migrated(arguments: &StoreArguments) -> Result<Database, Failure> {
 }
 
 /// The database, which has to be there: nothing good can be said of one that was made a moment ago.
-async fn existing(arguments: &StoreArguments) -> Result<Database, Failure> {
+pub(super) async fn existing(arguments: &StoreArguments) -> Result<Database, Failure> {
     let url = url(arguments);
     if url == Database::embedded_url(&arguments.data_dir) && !arguments.data_dir.join("orgledger.db").exists() {
         return Err(format!("there is no database in {}", arguments.data_dir.display()).into());

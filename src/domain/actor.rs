@@ -13,6 +13,8 @@ pub enum Actor {
     User(UserId),
     /// An API key of the organization; it acts as itself, not as its creator.
     ApiKey(ApiKeyId),
+    /// Who runs the service, on the command line.
+    Operator,
 }
 
 impl Actor {
@@ -22,14 +24,16 @@ impl Actor {
         match self {
             Self::User(_) => "USER",
             Self::ApiKey(_) => "API_KEY",
+            Self::Operator => "OPERATOR",
         }
     }
 
-    /// The bare id, which together with the kind names the actor.
+    /// The bare id, which together with the kind names the actor; the operator has none, so it is all zeros.
     #[must_use]
     pub const fn id(self) -> Uuid {
         match self {
             Self::User(UserId(id)) | Self::ApiKey(ApiKeyId(id)) => id,
+            Self::Operator => Uuid::nil(),
         }
     }
 
@@ -39,6 +43,7 @@ impl Actor {
         match kind {
             "USER" => Some(Self::User(UserId(id))),
             "API_KEY" => Some(Self::ApiKey(ApiKeyId(id))),
+            "OPERATOR" => Some(Self::Operator),
             _ => None,
         }
     }
@@ -48,7 +53,7 @@ impl Actor {
     pub const fn user(self) -> Option<UserId> {
         match self {
             Self::User(id) => Some(id),
-            Self::ApiKey(_) => None,
+            Self::ApiKey(_) | Self::Operator => None,
         }
     }
 }

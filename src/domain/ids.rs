@@ -48,6 +48,15 @@ id!(
     SessionId
 );
 
+impl OrganizationId {
+    /// The PERSONAL organization of a person: the same whenever it is asked for (UUIDv5, RFC 9562, section 5.5).
+    #[must_use]
+    pub fn personal(user: UserId) -> Self {
+        const PERSONAL: Uuid = Uuid::from_u128(0x6f72_676c_6564_6765_725f_7065_7273_6f6e);
+        Self(Uuid::new_v5(&PERSONAL, user.0.as_bytes()))
+    }
+}
+
 /// An id as clients see it: `org_…`, `mem_…` and so on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GlobalId {

@@ -49,6 +49,14 @@ pub enum Refusal {
     /// There would be no active owner left.
     #[error("The organization would have no active owner left: promote somebody first, or delete it.")]
     LastOwner,
+    /// A role that somebody holds or is invited with, or that invitations give by default, is to be deleted.
+    #[error("This role is in use: say which role takes its place.")]
+    RoleInUse {
+        /// How many members hold it.
+        member_count: u32,
+        /// How many pending invitations give it.
+        invitation_count: u32,
+    },
     /// Another role or living key has the name.
     #[error("This name is taken.")]
     NameTaken,
@@ -126,6 +134,7 @@ impl Refusal {
             Self::RoleNotAssignable { .. } => "ROLE_NOT_ASSIGNABLE",
             Self::PermissionNotHeld { .. } => "PERMISSION_NOT_HELD",
             Self::LastOwner => "LAST_OWNER",
+            Self::RoleInUse { .. } => "ROLE_IN_USE",
             Self::NameTaken => "NAME_TAKEN",
             Self::AlreadyAMember => "ALREADY_A_MEMBER",
             Self::InvitationPending => "INVITATION_PENDING",
@@ -148,6 +157,7 @@ impl Refusal {
             Self::NotFound { field } => Some(field),
             Self::InvalidInput { field, .. } => Some(field),
             Self::RoleNotAssignable { .. } => Some("roleId"),
+            Self::RoleInUse { .. } => Some("reassignToRoleId"),
             Self::NameTaken => Some("name"),
             Self::PermissionNotHeld { .. } => Some("permissions"),
             Self::VersionMismatch { .. } => Some("expectedVersion"),

@@ -9,7 +9,7 @@ use crate::{
         ApiKeyId, GlobalId, InvitationId, OrganizationId, RoleId, UserId,
         organization::{Event, Permissions, api_keys::RateLimit, event},
     },
-    store::{aggregate::Recorded, roles::RoleRow},
+    store::{aggregate::Recorded, names::Names},
 };
 
 /// A field before and after; none where there was or is no value.
@@ -47,12 +47,29 @@ fn limited(limit: Option<RateLimit>) -> Option<String> {
     limit.map(|limit| format!("{} a minute, {} at once", limit.units_per_minute, limit.burst))
 }
 
-/// What an event changed. Roles are named by their keys.
-pub fn of(event: &Event, roles: &[RoleRow]) -> Vec<Change> {
-    let role = |id: &RoleId| {
-        let known = roles.iter().find(|row| row.role_id == id.0);
-        Some(known.map_or_else(|| id.to_string(), |row| row.key.clone()))
+/// The roles whose keys stand in what an event changed.
+pub fn roles(event: &Event) -> impl Iterator<Item = RoleId> {
+    let (first, second) = match event {
+        Event::OrganizationDefaultRoleChanged { from, to }
+        | Event::MemberRoleChanged { from, to, .. }
+        | Event::MemberOwnershipTransferred { from, to, .. }
+        | Event::InvitationRoleChanged { from, to, .. } => (Some(*from), Some(*to)),
+        Event::MemberJoined { role_id, .. }
+        | Event::MemberRemoved { role_id, .. }
+        | Event::MemberLeft { role_id, .. }
+        | Event::InvitationSent { role_id, .. } => (Some(*role_id), None),
+        _ => (None, None),
     };
+    let third = match event {
+        Event::MemberOwnershipTransferred { former_owner_role_id, .. } => Some(*former_owner_role_id),
+        _ => None,
+    };
+    [first, second, third].into_iter().flatten()
+}
+
+/// What an event changed. Roles are named by their keys.
+pub fn of(event: &Event, names: &Names) -> Vec<Change> {
+    let role = |id: &RoleId| Some(names.role_key(*id).unwrap_or_else(|| id.to_string()));
     let mut changes = match event {
         Event::OrganizationCreated { kind, name, description } => vec![
             change("kind", None, text(kind.rules().name)),
@@ -66,11 +83,23 @@ pub fn of(event: &Event, roles: &[RoleRow]) -> Vec<Change> {
         Event::OrganizationDefaultRoleChanged { from, to } => {
             vec![change("defaultInvitationRole", role(from), role(to))]
         }
+        Event::OrganizationCertificationRequested { from } => {
+            vec![change("certification", text(from.name()), text("REQUESTED"))]
+        }
+        Event::OrganizationCertified {} => vec![change("certification", text("REQUESTED"), text("CERTIFIED"))],
+        Event::OrganizationCertificationRejected {} => {
+            vec![change("certification", text("REQUESTED"), text("REJECTED"))]
+        }
         Event::OrganizationDeleted {} | Event::InvitationResent { .. } | Event::ApiKeyRotated { .. } => Vec::new(),
         Event::MemberJoined { role_id, .. } => {
             vec![change("role", None, role(role_id)), change("status", None, text("ACTIVE"))]
         }
-        Event::MemberRoleChanged { from, to, .. } => vec![change("role", role(from), role(to))],
+        Event::MemberRoleChanged { from, to, .. } | Event::InvitationRoleChanged { from, to, .. } => {
+            vec![change("role", role(from), role(to))]
+        }
+        Event::MemberOwnershipTransferred { from, to, former_owner_role_id, .. } => {
+            vec![change("role", role(from), role(to)), change("formerOwnerRole", role(to), role(former_owner_role_id))]
+        }
         Event::MemberDeactivated { .. } => vec![change("status", text("ACTIVE"), text("INACTIVE"))],
         Event::MemberReactivated { .. } => vec![change("status", text("INACTIVE"), text("ACTIVE"))],
         Event::MemberRemoved { role_id, status, .. } | Event::MemberLeft { role_id, status, .. } => {
@@ -82,6 +111,7 @@ pub fn of(event: &Event, roles: &[RoleRow]) -> Vec<Change> {
         Event::InvitationAccepted { .. } => vec![change("state", text("PENDING"), text("ACCEPTED"))],
         Event::InvitationDeclined { .. } => vec![change("state", text("PENDING"), text("DECLINED"))],
         Event::InvitationRevoked { .. } => vec![change("state", text("PENDING"), text("REVOKED"))],
+        Event::RoleCreated { .. } | Event::RoleUpdated { .. } | Event::RoleDeleted { .. } => of_role(event),
         Event::ApiKeyCreated { .. } | Event::ApiKeyUpdated { .. } => of_api_key(event),
         Event::ApiKeyDisabled { .. } => vec![change("status", text("ACTIVE"), text("DISABLED"))],
         Event::ApiKeyEnabled { .. } => vec![change("status", text("DISABLED"), text("ACTIVE"))],
@@ -90,6 +120,33 @@ pub fn of(event: &Event, roles: &[RoleRow]) -> Vec<Change> {
     // What was empty and stays empty did not change.
     changes.retain(|change| change.from != change.to);
     changes
+}
+
+fn of_role(event: &Event) -> Vec<Change> {
+    let number = |level: u8| Some(level.to_string());
+    match event {
+        Event::RoleCreated { name, description, level, permissions, .. } => vec![
+            change("name", None, text(name)),
+            change("description", None, description.clone()),
+            change("level", None, number(*level)),
+            change("permissions", None, listed(*permissions)),
+        ],
+        Event::RoleUpdated { name, description, level, permissions, .. } => {
+            let name = name.iter().map(|event::Change { from, to }| change("name", text(from), text(to)));
+            let description =
+                description.iter().map(|event::Change { from, to }| change("description", from.clone(), to.clone()));
+            let level = level.iter().map(|event::Change { from, to }| change("level", number(*from), number(*to)));
+            let permissions =
+                permissions.iter().map(|event::Change { from, to }| change("permissions", listed(*from), listed(*to)));
+            name.chain(description).chain(level).chain(permissions).collect()
+        }
+        Event::RoleDeleted { name, level, permissions, .. } => vec![
+            change("name", text(name), None),
+            change("level", number(*level), None),
+            change("permissions", listed(*permissions), None),
+        ],
+        _ => Vec::new(),
+    }
 }
 
 fn of_api_key(event: &Event) -> Vec<Change> {
@@ -128,15 +185,20 @@ fn of_api_key(event: &Event) -> Vec<Change> {
 
 /// The fields of an event with the API's own ids, and without what proves a secret.
 pub fn data(organization: OrganizationId, recorded: &Recorded) -> Value {
-    let roles_change =
-        matches!(recorded.event, Event::MemberRoleChanged { .. } | Event::OrganizationDefaultRoleChanged { .. });
+    let roles_change = matches!(
+        recorded.event,
+        Event::MemberRoleChanged { .. }
+            | Event::MemberOwnershipTransferred { .. }
+            | Event::InvitationRoleChanged { .. }
+            | Event::OrganizationDefaultRoleChanged { .. }
+    );
     let Value::Object(fields) = &recorded.payload else { return Value::Null };
     let mut data = Map::new();
     for (name, value) in fields {
         let id = value.as_str().and_then(|text| Uuid::parse_str(text).ok());
         let shown = match (name.as_str(), id) {
-            ("userId", Some(id)) => GlobalId::User(UserId(id)).to_string().into(),
-            ("roleId", Some(id)) => GlobalId::Role(organization, RoleId(id)).to_string().into(),
+            ("userId" | "formerOwnerId", Some(id)) => GlobalId::User(UserId(id)).to_string().into(),
+            ("roleId" | "formerOwnerRoleId", Some(id)) => GlobalId::Role(organization, RoleId(id)).to_string().into(),
             ("from" | "to", Some(id)) if roles_change => GlobalId::Role(organization, RoleId(id)).to_string().into(),
             ("invitationId", Some(id)) => GlobalId::Invitation(organization, InvitationId(id)).to_string().into(),
             ("apiKeyId", Some(id)) => GlobalId::ApiKey(organization, ApiKeyId(id)).to_string().into(),

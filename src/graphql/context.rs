@@ -18,7 +18,7 @@ use crate::{
     commands::{Caller, Commands},
     domain::{
         Actor, OrganizationId, Refusal,
-        organization::{Ask, Kind, Permission, Permissions},
+        organization::{Ask, Kind, Permission, Permissions, profile::Certification},
     },
     store::{
         self, Store,
@@ -87,6 +87,7 @@ pub struct Access {
     compared: AtomicBool,
     roles: OnceCell<Vec<RoleRow>>,
     member_counts: OnceCell<HashMap<Uuid, i64>>,
+    invitation_counts: OnceCell<HashMap<Uuid, i64>>,
 }
 
 impl Access {
@@ -125,6 +126,7 @@ impl Access {
             compared: AtomicBool::new(false),
             roles: OnceCell::new(),
             member_counts: OnceCell::new(),
+            invitation_counts: OnceCell::new(),
         })
     }
 
@@ -136,12 +138,19 @@ impl Access {
         Err(top("PERMISSION_REQUIRED", Refusal::PermissionRequired(permission).to_string()))
     }
 
-    /// Whether the caller may do something. The state is compared with the head once a request.
+    /// Whether the caller may do something.
     pub async fn may(&self, ctx: &Context<'_>, ask: &Ask) -> Result<Result<(), Refusal>> {
+        let mut answers = self.may_each(ctx, std::slice::from_ref(ask)).await?;
+        Ok(answers.pop().unwrap_or(Ok(())))
+    }
+
+    /// Whether the caller may do each of these things. The state is compared with the head once a request; everything
+    /// after that is answered from memory.
+    pub async fn may_each(&self, ctx: &Context<'_>, asks: &[Ask]) -> Result<Vec<Result<(), Refusal>>> {
         let freshness = if self.compared.load(Ordering::Relaxed) { Freshness::Cached } else { Freshness::Compared };
-        let answer = services(ctx)?.commands.may(self.actor, self.organization, ask, freshness).await;
+        let answers = services(ctx)?.commands.may(self.actor, self.organization, asks, freshness).await;
         self.compared.store(true, Ordering::Relaxed);
-        answer.or_internal(ctx)
+        answers.or_internal(ctx)
     }
 
     /// Every role, read once a request.
@@ -159,6 +168,22 @@ impl Access {
             async || roles::member_counts(database, self.organization).await.map(|counts| counts.into_iter().collect());
         let counts: &HashMap<Uuid, i64> = self.member_counts.get_or_try_init(load).await.or_internal(ctx)?;
         Ok(counts.get(&role).copied().unwrap_or_default())
+    }
+
+    /// How many pending invitations give a role; all are counted in one statement, once a request.
+    pub async fn invitations_with(&self, ctx: &Context<'_>, role: Uuid) -> Result<i64> {
+        let store = store(ctx)?;
+        let load = async || {
+            let counts = roles::invitation_counts(&store.database, self.organization, store.now()).await;
+            counts.map(|counts| counts.into_iter().collect())
+        };
+        let counts: &HashMap<Uuid, i64> = self.invitation_counts.get_or_try_init(load).await.or_internal(ctx)?;
+        Ok(counts.get(&role).copied().unwrap_or_default())
+    }
+
+    /// How far the organization's certification is.
+    pub fn certification(&self) -> Certification {
+        Certification::from_name(&self.row.certification).unwrap_or_default()
     }
 }
 

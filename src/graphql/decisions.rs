@@ -9,9 +9,12 @@ use super::{
     errors::{UserErrorCode, code},
     roles::Role,
 };
-use crate::domain::{
-    Refusal, RoleId, UserId,
-    organization::{self, Ask},
+use crate::{
+    domain::{
+        Refusal, RoleId, UserId,
+        organization::{self, Ask},
+    },
+    store::roles::RoleRow,
 };
 
 /// What can be done in an organization, each in the name of its mutation.
@@ -20,10 +23,14 @@ use crate::domain::{
 pub enum OrganizationAction {
     /// `updateOrganization`
     UpdateOrganization,
+    /// `requestCertification`
+    RequestCertification,
     /// `leaveOrganization`
     LeaveOrganization,
     /// `deleteOrganization`
     DeleteOrganization,
+    /// `transferOwnership`; `roleId` is what the old owner becomes
+    TransferOwnership,
     /// `changeMemberRole`
     ChangeMemberRole,
     /// `deactivateMember`
@@ -38,6 +45,12 @@ pub enum OrganizationAction {
     ResendInvitation,
     /// `revokeInvitation`
     RevokeInvitation,
+    /// `createRole`
+    CreateRole,
+    /// `updateRole`
+    UpdateRole,
+    /// `deleteRole`
+    DeleteRole,
     /// `createApiKey`
     CreateApiKey,
     /// `updateApiKey`
@@ -78,6 +91,8 @@ pub struct MemberDecisions {
     pub access: Arc<Access>,
     /// The member.
     pub member: UserId,
+    /// The role they hold.
+    pub role: Option<RoleId>,
 }
 
 impl MemberDecisions {
@@ -85,18 +100,35 @@ impl MemberDecisions {
         let ask = Ask::about(action).member(self.member);
         Ok(self.access.may(ctx, &ask).await?.into())
     }
+
+    /// Every role, highest first, and whether the caller may give it to them; in one look at the organization.
+    async fn roles_to_give(&self, ctx: &Context<'_>) -> Result<Vec<(&RoleRow, Result<(), Refusal>)>> {
+        let roles = self.access.roles(ctx).await?;
+        let give = Ask::about(organization::OrganizationAction::ChangeMemberRole).member(self.member);
+        let asks: Vec<_> = roles.iter().map(|row| give.role(row.id())).collect();
+        Ok(roles.iter().zip(self.access.may_each(ctx, &asks).await?).collect())
+    }
 }
 
 /// What the caller may do to a member.
 #[Object]
 impl MemberDecisions {
-    /// Give them another role, whichever it is.
+    /// Give them another role, whichever it is. Where it is none, the lowest one says why.
     async fn change_role(&self, ctx: &Context<'_>) -> Result<Decision> {
-        let decision = self.decide(ctx, organization::OrganizationAction::ChangeMemberRole).await?;
-        if decision.allowed || !self.assignable_roles(ctx).await?.is_empty() {
-            return Ok(Decision { allowed: true, code: None, message: None });
+        let answers = self.roles_to_give(ctx).await?.into_iter().filter(|(role, _)| Some(role.id()) != self.role);
+        let mut decision = Decision::from(Err(Refusal::NotFound { field: "roleId" }));
+        for (_, answer) in answers {
+            decision = answer.into();
+            if decision.allowed {
+                break;
+            }
         }
         Ok(decision)
+    }
+
+    /// Make them the owner in the caller's place.
+    async fn transfer_ownership(&self, ctx: &Context<'_>) -> Result<Decision> {
+        self.decide(ctx, organization::OrganizationAction::TransferOwnership).await
     }
 
     /// Take their access and keep the membership.
@@ -114,17 +146,10 @@ impl MemberDecisions {
         self.decide(ctx, organization::OrganizationAction::RemoveMember).await
     }
 
-    /// The roles that the caller may give them.
+    /// The roles that the caller may give them, with the one they hold.
     async fn assignable_roles(&self, ctx: &Context<'_>) -> Result<Vec<Role>> {
-        let mut assignable = Vec::new();
-        for row in self.access.roles(ctx).await? {
-            let ask = Ask::about(organization::OrganizationAction::ChangeMemberRole)
-                .member(self.member)
-                .role(RoleId(row.role_id));
-            if self.access.may(ctx, &ask).await?.is_ok() {
-                assignable.push(Role { access: Arc::clone(&self.access), row: row.clone() });
-            }
-        }
-        Ok(assignable)
+        let allowed = self.roles_to_give(ctx).await?.into_iter().filter(|(_, answer)| answer.is_ok());
+        let role = |(row, _): (&RoleRow, _)| Role { access: Arc::clone(&self.access), row: row.clone() };
+        Ok(allowed.map(role).collect())
     }
 }

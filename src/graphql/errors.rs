@@ -36,6 +36,8 @@ pub enum UserErrorCode {
     PermissionNotHeld,
     /// There would be no active owner left.
     LastOwner,
+    /// Members hold the role, invitations give it or it is their default: it goes only with one to take its place.
+    RoleInUse,
     /// Another role or living key has the name.
     NameTaken,
     /// The invited person is a member already.
@@ -75,6 +77,10 @@ pub struct UserError {
     pub limit: Option<i64>,
     /// The key of the role that cannot be given.
     pub role: Option<String>,
+    /// How many members hold the role that is in use.
+    pub member_count: Option<i64>,
+    /// How many pending invitations give the role that is in use.
+    pub invitation_count: Option<i64>,
     /// The permission that is required.
     pub permission: Option<Permission>,
     /// The permissions that are not held.
@@ -99,6 +105,7 @@ pub const fn code(refusal: &Refusal) -> UserErrorCode {
         Refusal::RoleNotAssignable { .. } => UserErrorCode::RoleNotAssignable,
         Refusal::PermissionNotHeld { .. } => UserErrorCode::PermissionNotHeld,
         Refusal::LastOwner => UserErrorCode::LastOwner,
+        Refusal::RoleInUse { .. } => UserErrorCode::RoleInUse,
         Refusal::NameTaken => UserErrorCode::NameTaken,
         Refusal::AlreadyAMember => UserErrorCode::AlreadyAMember,
         Refusal::InvitationPending => UserErrorCode::InvitationPending,
@@ -122,6 +129,8 @@ impl From<&Refusal> for UserError {
             field: refusal.field().map(|field| vec!["input".to_owned(), field.to_owned()]),
             limit: None,
             role: None,
+            member_count: None,
+            invitation_count: None,
             permission: None,
             missing: None,
             expected: None,
@@ -130,6 +139,10 @@ impl From<&Refusal> for UserError {
         match refusal {
             Refusal::LimitReached { limit, .. } => error.limit = Some(i64::from(*limit)),
             Refusal::RoleNotAssignable { role } => error.role = Some(role.clone()),
+            Refusal::RoleInUse { member_count, invitation_count } => {
+                error.member_count = Some(i64::from(*member_count));
+                error.invitation_count = Some(i64::from(*invitation_count));
+            }
             Refusal::PermissionRequired(permission) => error.permission = Some((*permission).into()),
             Refusal::PermissionNotHeld { missing } => error.missing = Some(permissions(*missing)),
             Refusal::VersionMismatch { expected, actual } => {

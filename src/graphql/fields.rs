@@ -8,7 +8,7 @@ use crate::{
     commands::Terms,
     domain::{
         ApiKeyId, GlobalId, InvitationId, OrganizationId, Refusal, RoleId, SessionId, Timestamp, UserId,
-        organization::Permissions,
+        organization::{Permissions, roles::Level},
         values::{Email, Name, Text},
     },
 };
@@ -74,6 +74,11 @@ impl Fields {
             MaybeUndefined::Null => Some(None),
             MaybeUndefined::Value(text) => Some(self.text(field, Some(text))),
         }
+    }
+
+    /// The level of a custom role.
+    pub fn level(&mut self, field: &'static str, level: i32) -> Option<Level> {
+        self.parsed(field, Level::try_from(level))
     }
 
     /// An email address.

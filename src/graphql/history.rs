@@ -46,7 +46,7 @@ pub struct AuditFilter {
     types: Option<Vec<String>>,
     /// By one of these people or keys: ids of users, members or API keys.
     actor_ids: Option<Vec<ID>>,
-    /// About one of these: ids of members, users, invitations, API keys or the organization.
+    /// About one of these: ids of members, users, invitations, roles, API keys or the organization.
     target_ids: Option<Vec<ID>>,
     /// With one of these outcomes; what was done, unless told otherwise.
     outcomes: Option<Vec<Outcome>>,
@@ -67,6 +67,8 @@ pub enum TargetKind {
     Member,
     /// An invitation.
     Invitation,
+    /// A custom role.
+    Role,
     /// An API key.
     ApiKey,
 }
@@ -78,7 +80,8 @@ pub struct AuditTarget {
     kind: TargetKind,
     /// Its id.
     id: ID,
-    /// What it is called today: a person by name or else email, an invitation by its address.
+    /// What it is called today: a person by name or else email, an invitation by its address, a role by
+    /// its name.
     display_name: Option<String>,
 }
 
@@ -181,6 +184,7 @@ fn target(access: &Access, recorded: &Recorded, names: &Names) -> AuditTarget {
         }
         Target::Member(user) => (TargetKind::Member, GlobalId::Member(organization, user), user.0),
         Target::Invitation(id) => (TargetKind::Invitation, GlobalId::Invitation(organization, id), id.0),
+        Target::Role(id) => (TargetKind::Role, GlobalId::Role(organization, id), id.0),
         Target::ApiKey(id) => (TargetKind::ApiKey, GlobalId::ApiKey(organization, id), id.0),
     };
     AuditTarget { kind, id: id.to_string().into(), display_name: names.get(object) }
@@ -195,9 +199,13 @@ pub(super) async fn names(ctx: &Context<'_>, access: &Access, events: &[&Recorde
         }
         match recorded.event.target() {
             Target::Organization => {}
+            Target::Role(role) => wanted.role(role.0),
             Target::Member(user) => wanted.user(user.0),
             Target::Invitation(InvitationId(id)) => wanted.invitation(id),
             Target::ApiKey(key) => wanted.api_key(key.0),
+        }
+        for role in changes::roles(&recorded.event) {
+            wanted.role(role.0);
         }
     }
     wanted.load(&store(ctx)?.database, access.organization).await.or_internal(ctx)
@@ -211,6 +219,7 @@ fn bare_ids(access: &Access, ids: Option<Vec<ID>>) -> Result<Vec<Uuid>> {
         Ok(GlobalId::Organization(organization)) if organization == own => organization.0,
         Ok(GlobalId::Member(organization, user)) if organization == own => user.0,
         Ok(GlobalId::Invitation(organization, id)) if organization == own => id.0,
+        Ok(GlobalId::Role(organization, id)) if organization == own => id.0,
         Ok(GlobalId::ApiKey(organization, id)) if organization == own => id.0,
         _ => Uuid::nil(),
     };
@@ -268,12 +277,11 @@ pub async fn audit_page(
     };
     let recorded: Vec<_> = page.rows.iter().map(|entry| &entry.recorded).collect();
     let names = Arc::new(names(ctx, access, &recorded).await?);
-    let roles = access.roles(ctx).await?;
     Ok(Connection::new(page, total, |entry| Edge {
         cursor: paging::encode("audit", &entry.position()),
         node: AuditEntry {
             access: Arc::clone(access),
-            changes: changes::of(&entry.recorded.event, roles),
+            changes: changes::of(&entry.recorded.event, &names),
             entry,
             names: Arc::clone(&names),
         },

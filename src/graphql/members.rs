@@ -320,7 +320,11 @@ impl Member {
 
     /// What the caller may do to them, by the rules that would decide the commands.
     async fn viewer_can(&self) -> MemberDecisions {
-        MemberDecisions { access: Arc::clone(&self.access), member: self.user_id() }
+        MemberDecisions {
+            access: Arc::clone(&self.access),
+            member: self.user_id(),
+            role: self.row.role.role_id.map(RoleId),
+        }
     }
 }
 

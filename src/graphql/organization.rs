@@ -36,12 +36,13 @@ pub enum OrganizationKind {
     Team,
     /// A company's workspace, with ranks.
     Workspace,
-    /// An enterprise with exactly one super admin; it waits for certification.
+    /// An enterprise with exactly one super admin; its members are managed once the operator has certified it.
     Enterprise,
 }
 
 /// How far the certification of an enterprise is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "organization::profile::Certification")]
 pub enum Certification {
     /// Nobody has asked for it.
     NotRequested,
@@ -125,8 +126,7 @@ impl Organization {
 
     /// How far its certification is; null for kinds that need none.
     async fn certification(&self) -> Option<Certification> {
-        let needed = self.0.kind.rules().members == organization::kinds::MemberManagement::OnceCertified;
-        needed.then_some(Certification::NotRequested)
+        self.0.kind.rules().needs_certification().then(|| self.0.certification().into())
     }
 
     /// When it was made.
@@ -161,7 +161,7 @@ impl Organization {
         ctx: &Context<'_>,
         #[graphql(desc = "What.")] action: OrganizationAction,
         #[graphql(desc = "To which member.")] member_id: Option<ID>,
-        #[graphql(desc = "With which role.")] role_id: Option<ID>,
+        #[graphql(desc = "With which role, or which role.")] role_id: Option<ID>,
     ) -> Result<Decision> {
         let mut ask = Ask::about(action.into());
         if let Some(id) = member_id {
@@ -183,7 +183,7 @@ impl Organization {
 
     /// Whether this organization has members to manage.
     async fn member_management(&self) -> MemberManagementInfo {
-        match self.0.kind.rules().members.available() {
+        match self.0.kind.rules().members.available(self.0.certification()) {
             Ok(()) => MemberManagementInfo { available: true, reason: None, message: None },
             Err(refusal) => MemberManagementInfo {
                 available: false,

@@ -70,7 +70,7 @@ pub enum ActorKind {
 pub struct Actor {
     /// What acted.
     pub kind: ActorKind,
-    /// Its id.
+    /// Its id; `operator` for who runs the service.
     pub id: ID,
     /// What it is called today: a person by name or else email, a key by name.
     pub display_name: Option<String>,
@@ -82,6 +82,10 @@ impl Actor {
         let (kind, id) = match actor {
             domain::Actor::User(user) => (ActorKind::User, GlobalId::User(user)),
             domain::Actor::ApiKey(key) => (ActorKind::ApiKey, GlobalId::ApiKey(organization, key)),
+            domain::Actor::Operator => {
+                let display_name = Some("Operator".to_owned());
+                return Self { kind: ActorKind::Operator, id: "operator".into(), display_name };
+            }
         };
         Self { kind, id: id.to_string().into(), display_name: names.get(actor.id()) }
     }

@@ -161,6 +161,20 @@ impl Role {
         Some(self.access.members_with(ctx, self.row.role_id).await)
     }
 
+    /// How many pending invitations give it. Needs MEMBERS_INVITE.
+    async fn pending_invitation_count(&self, ctx: &Context<'_>) -> Option<Result<i64>> {
+        if let Err(error) = self.access.require(organization::Permission::MembersInvite) {
+            return Some(Err(error));
+        }
+        Some(self.access.invitations_with(ctx, self.row.role_id).await)
+    }
+
+    /// The sequence of the last event about it; what `expectedVersion` of `updateRole` and `deleteRole` is compared
+    /// with.
+    async fn version(&self) -> i64 {
+        self.row.version
+    }
+
     /// Whether the caller may give it to a member, by rank and permissions; the member's own rank aside.
     async fn viewer_can_assign(&self, ctx: &Context<'_>) -> Result<bool> {
         let ask = Ask::about(OrganizationAction::ChangeMemberRole).role(RoleId(self.row.role_id));

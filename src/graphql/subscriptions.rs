@@ -129,6 +129,7 @@ fn area(recorded: &Recorded) -> OrganizationArea {
         (_, Target::Organization) => OrganizationArea::Profile,
         (_, Target::Member(_)) => OrganizationArea::Members,
         (_, Target::Invitation(_)) => OrganizationArea::Invitations,
+        (_, Target::Role(_)) => OrganizationArea::Roles,
         (_, Target::ApiKey(_)) => OrganizationArea::ApiKeys,
     }
 }

@@ -123,8 +123,14 @@ pub(super) async fn request_sign_in(
 }
 
 /// Uses a sign-in link up, and shows the session's token.
-pub(super) async fn complete_sign_in(State(api): State<Api>, Form(Token { token }): Form<Token>) -> Page {
-    let signed_in = sign_in::complete(api.store(), &token.unwrap_or_default()).await?;
+pub(super) async fn complete_sign_in(
+    State(api): State<Api>,
+    ConnectInfo(client): Client,
+    headers: HeaderMap,
+    Form(Token { token }): Form<Token>,
+) -> Page {
+    let origin = api.origin(&headers, client);
+    let signed_in = sign_in::complete(api.store(), &token.unwrap_or_default(), &origin).await?;
     let signed_in = signed_in.ok_or_else(Problem::dead_link)?;
     let user = UserId(signed_in.user.user_id);
     show_session(&api, user, signed_in.token.expose(), signed_in.expires_at, None).await

@@ -7,14 +7,14 @@ use chrono::TimeDelta;
 use secrecy::ExposeSecret;
 
 use super::{
-    letters::{InvitationLetter, Letter},
+    letters::{InvitationLetter, Letter, MembershipChange, MembershipLetter},
     transport::{Mailbox, Transport},
 };
 use crate::{
-    domain::{InvitationId, Timestamp},
+    domain::{InvitationId, OrganizationId, Timestamp, UserId, organization::Event},
     secrets::InvitationLink,
     store::{
-        self, Store, invitations,
+        self, Store, invitations, members,
         outbox::{self, Kind, Outcome, Taken},
         sessions,
     },
@@ -92,40 +92,75 @@ impl Courier {
 
     /// Writes the letter; `None` where what it would say is over.
     async fn compose(&self, due: &Taken, now: Timestamp) -> Result<Option<Letter>, store::Error> {
-        let Self { store, public_url, .. } = self;
         match (due.kind, due.organization) {
-            (Kind::SignIn, _) => {
-                let Some(email) = sessions::link_email(&store.database, due.subject, now).await? else {
-                    return Ok(None);
-                };
-                let token = store.server_key.sign_in_token(due.subject);
-                let link = format!("{public_url}/sign-in?token={}", token.expose_secret());
-                let minutes = u32::try_from(sessions::LINK_LIFETIME.num_minutes()).unwrap_or_default();
-                Ok(Some(Letter::sign_in(&email, &link, minutes)))
-            }
-            (Kind::Invitation, Some(organization)) => {
-                let invitation = InvitationId(due.subject);
-                let preview = invitations::preview(&store.database, organization, invitation).await?;
-                let Some(preview) = preview.filter(|preview| {
-                    let state = invitations::state_at(&preview.state, preview.expires_at, now);
-                    state == "PENDING" && preview.generation == i64::from(due.generation)
-                }) else {
-                    return Ok(None);
-                };
-                let Some(email) = preview.email else { return Ok(None) };
-                let link = InvitationLink { organization, invitation, generation: due.generation };
-                let token = store.server_key.invitation_token(link);
-                Ok(Some(Letter::invitation(InvitationLetter {
-                    email: &email,
-                    name: preview.name.as_deref(),
-                    organization_name: &preview.organization_name,
-                    role_name: preview.role_name.as_deref().unwrap_or_default(),
-                    inviter_name: preview.inviter_name.as_deref(),
-                    link: &format!("{public_url}/invitations/{}", token.expose_secret()),
-                    expires_at: preview.expires_at,
-                })))
-            }
-            (Kind::Invitation, None) => Ok(None),
+            (Kind::SignIn, _) => self.compose_sign_in(due, now).await,
+            (Kind::Invitation, Some(organization)) => self.compose_invitation(due, organization, now).await,
+            (Kind::Membership, Some(organization)) => self.compose_membership(due, organization).await,
+            (Kind::Invitation | Kind::Membership, None) => Ok(None),
         }
+    }
+
+    async fn compose_sign_in(&self, due: &Taken, now: Timestamp) -> Result<Option<Letter>, store::Error> {
+        let Self { store, public_url, .. } = self;
+        let Some(email) = sessions::link_email(&store.database, due.subject, now).await? else {
+            return Ok(None);
+        };
+        let token = store.server_key.sign_in_token(due.subject);
+        let link = format!("{public_url}/sign-in?token={}", token.expose_secret());
+        let minutes = u32::try_from(sessions::LINK_LIFETIME.num_minutes()).unwrap_or_default();
+        Ok(Some(Letter::sign_in(&email, &link, minutes)))
+    }
+
+    async fn compose_invitation(
+        &self,
+        due: &Taken,
+        organization: OrganizationId,
+        now: Timestamp,
+    ) -> Result<Option<Letter>, store::Error> {
+        let Self { store, public_url, .. } = self;
+        let invitation = InvitationId(due.subject);
+        let generation = u32::try_from(due.generation).unwrap_or_default();
+        let preview = invitations::preview(&store.database, organization, invitation).await?;
+        let Some(preview) = preview.filter(|preview| {
+            let state = invitations::state_at(&preview.state, preview.expires_at, now);
+            state == "PENDING" && preview.generation == i64::from(generation)
+        }) else {
+            return Ok(None);
+        };
+        let Some(email) = preview.email else { return Ok(None) };
+        let token = store.server_key.invitation_token(InvitationLink { organization, invitation, generation });
+        Ok(Some(Letter::invitation(InvitationLetter {
+            email: &email,
+            name: preview.name.as_deref(),
+            organization_name: &preview.organization_name,
+            role_name: preview.role_name.as_deref().unwrap_or_default(),
+            inviter_name: preview.inviter_name.as_deref(),
+            link: &format!("{public_url}/invitations/{}", token.expose_secret()),
+            expires_at: preview.expires_at,
+        })))
+    }
+
+    async fn compose_membership(
+        &self,
+        due: &Taken,
+        organization: OrganizationId,
+    ) -> Result<Option<Letter>, store::Error> {
+        let database = &self.store.database;
+        let news = members::news(database, organization, UserId(due.subject), due.generation).await?;
+        let Some(news) = news else { return Ok(None) };
+        let change = match news.event {
+            Event::MemberRoleChanged { .. } | Event::MemberOwnershipTransferred { .. } => {
+                MembershipChange::Role { name: &news.role_name, link: &self.public_url }
+            }
+            Event::MemberDeactivated { .. } => MembershipChange::Deactivated,
+            Event::MemberRemoved { .. } => MembershipChange::Removed,
+            _ => return Ok(None),
+        };
+        Ok(Some(Letter::membership(MembershipLetter {
+            email: &news.email,
+            name: news.name.as_deref(),
+            organization_name: &news.organization_name,
+            change,
+        })))
     }
 }

@@ -44,6 +44,35 @@ pub struct InvitationLetter<'a> {
     pub expires_at: Timestamp,
 }
 
+/// What a letter about somebody's membership has to say.
+#[derive(Clone, Copy)]
+pub struct MembershipLetter<'a> {
+    /// The address of the person.
+    pub email: &'a str,
+    /// What they are called, if anybody said.
+    pub name: Option<&'a str>,
+    /// Which organization.
+    pub organization_name: &'a str,
+    /// What became of their membership.
+    pub change: MembershipChange<'a>,
+}
+
+/// What became of somebody's membership.
+#[derive(Clone, Copy)]
+pub enum MembershipChange<'a> {
+    /// They have another role.
+    Role {
+        /// Its name.
+        name: &'a str,
+        /// Where to go and see.
+        link: &'a str,
+    },
+    /// Their access was taken, and the membership kept.
+    Deactivated,
+    /// They were removed.
+    Removed,
+}
+
 impl Letter {
     /// The link that signs a person in.
     #[must_use]
@@ -83,6 +112,37 @@ impl Letter {
             to: words.email,
             to_name: words.name,
             link: Some(words.link.to_owned()),
+        }
+    }
+}
+
+impl Letter {
+    /// What became of a membership.
+    #[must_use]
+    pub fn membership(letter: MembershipLetter<'_>) -> Self {
+        let organization = one_line(letter.organization_name);
+        let words = Membership {
+            email: one_line(letter.email),
+            name: letter.name.map(one_line).filter(|name| !name.is_empty()),
+            role: match letter.change {
+                MembershipChange::Role { name, .. } => one_line(name),
+                MembershipChange::Deactivated | MembershipChange::Removed => String::new(),
+            },
+            organization: organization.clone(),
+            change: letter.change,
+        };
+        let subject = match letter.change {
+            MembershipChange::Role { .. } => format!("Your role in {organization} has changed"),
+            MembershipChange::Deactivated => format!("Your access to {organization} was switched off"),
+            MembershipChange::Removed => format!("You were removed from {organization}"),
+        };
+        Self {
+            subject,
+            text: MembershipText { words: &words }.to_string(),
+            html: MembershipHtml { words: &words }.to_string(),
+            to: words.email,
+            to_name: words.name,
+            link: None,
         }
     }
 }
@@ -137,4 +197,24 @@ struct InvitationText<'a> {
 #[template(path = "invitation.html", config = "src/mail/templates/askama.toml")]
 struct InvitationHtml<'a> {
     words: &'a Invitation<'a>,
+}
+
+struct Membership<'a> {
+    email: String,
+    name: Option<String>,
+    organization: String,
+    role: String,
+    change: MembershipChange<'a>,
+}
+
+#[derive(Template)]
+#[template(path = "membership.txt", config = "src/mail/templates/askama.toml")]
+struct MembershipText<'a> {
+    words: &'a Membership<'a>,
+}
+
+#[derive(Template)]
+#[template(path = "membership.html", config = "src/mail/templates/askama.toml")]
+struct MembershipHtml<'a> {
+    words: &'a Membership<'a>,
 }

@@ -175,17 +175,20 @@ impl Append {
 
     async fn enqueue_letters(&self, transaction: &mut Transaction) -> Result<(), Error> {
         for recorded in &self.events {
-            let (invitation, generation) = match &recorded.event {
-                Event::InvitationSent { invitation_id, .. } => (invitation_id.0, 1),
-                Event::InvitationResent { invitation_id, generation, .. } => (invitation_id.0, *generation),
-                _ => continue,
+            let (kind, subject, generation) = match &recorded.event {
+                Event::InvitationSent { invitation_id, .. } => (outbox::Kind::Invitation, invitation_id.0, 1),
+                Event::InvitationResent { invitation_id, generation, .. } => {
+                    (outbox::Kind::Invitation, invitation_id.0, u64::from(*generation))
+                }
+                // Who changed their own membership knows.
+                event => match event.concerned_member() {
+                    Some(user) if self.actor != Actor::User(user) => {
+                        (outbox::Kind::Membership, user.0, recorded.sequence)
+                    }
+                    _ => continue,
+                },
             };
-            let letter = outbox::NewLetter {
-                kind: outbox::Kind::Invitation,
-                organization: Some(self.organization),
-                subject: invitation,
-                generation,
-            };
+            let letter = outbox::NewLetter { kind, organization: Some(self.organization), subject, generation };
             outbox::enqueue(transaction, &letter, self.now).await?;
         }
         Ok(())

@@ -69,6 +69,7 @@ impl Execution {
         let invited = notes.invited.iter().map(|row| row.as_ref().map_or(Uuid::nil(), |row| row.invitation.0));
         let created = events.iter().filter_map(|recorded| match &recorded.event {
             Event::ApiKeyCreated { api_key_id, .. } => Some(api_key_id.0),
+            Event::RoleCreated { role_id, .. } => Some(role_id.0),
             _ => None,
         });
         invited.chain(notes.created_keys.iter().map(|key| key.0)).chain(created).collect()

@@ -194,6 +194,7 @@ pub fn target_id(recorded: &Recorded) -> Uuid {
         Target::Organization => recorded.organization.0,
         Target::Member(id) => id.0,
         Target::Invitation(id) => id.0,
+        Target::Role(id) => id.0,
         Target::ApiKey(id) => id.0,
     }
 }

@@ -247,6 +247,16 @@ pub(super) async fn project(transaction: &mut Transaction, recorded: &Recorded) 
         .bind(*expires_at)
         .bind(invited_by.kind())
         .bind(invited_by.id()),
+        Event::InvitationRoleChanged { invitation_id, to, invited_by, .. } => Statement::new(
+            "UPDATE invitations SET version = $1, role_id = $4, invited_by_kind = $5, invited_by_id = $6 \
+             WHERE organization_id = $2 AND invitation_id = $3",
+        )
+        .bind(recorded.sequence)
+        .bind(recorded.organization.0)
+        .bind(invitation_id.0)
+        .bind(to.0)
+        .bind(invited_by.kind())
+        .bind(invited_by.id()),
         Event::InvitationAccepted { invitation_id } => {
             end(transaction, recorded, *invitation_id, InvitationState::Accepted).await?
         }

@@ -74,7 +74,7 @@ pub struct Receipt {
     pub written: bool,
     /// Whether it had been done before, with the same idempotency key.
     pub replayed: bool,
-    /// What it made or touched: invitations row by row, the new key, the keys of who lost access.
+    /// What it made or touched: invitations row by row, the new key or role, the keys of who lost access.
     pub objects: Vec<Uuid>,
     /// What the answer needs beside the events.
     pub notes: Notes,

@@ -6,6 +6,7 @@ use super::{
     Database, Error,
     aggregate::Recorded,
     database::{Transaction, like_pattern},
+    history,
     page::{Direction, Key, Page, Position, Window},
     roles::{JOINED, JoinedRole},
     statement::Statement,
@@ -214,6 +215,49 @@ pub async fn periods(database: &Database, organization: OrganizationId, user: Us
     .await
 }
 
+/// What a letter about a membership is made of.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the names say what they are")]
+pub struct News {
+    pub event: Event,
+    pub organization_name: String,
+    /// The role that the event gave; of no interest where it gave none.
+    pub role_name: String,
+    pub email: String,
+    pub name: Option<String>,
+}
+
+/// What an event says to the member it is about; `None` once the organization, the event or the person is gone.
+pub async fn news(
+    database: &Database,
+    organization: OrganizationId,
+    user: UserId,
+    sequence: u64,
+) -> Result<Option<News>, Error> {
+    let Some(before) = sequence.checked_sub(1) else { return Ok(None) };
+    let events = history::after(database, organization, before, sequence).await?;
+    let Some(event) = events.into_iter().next().map(|recorded| recorded.event) else { return Ok(None) };
+    let row: Option<(String, Option<String>, String, Option<String>)> = Statement::new(
+        "SELECT o.name, r.name, u.email, u.name FROM organizations o JOIN users u ON u.user_id = $2 \
+         LEFT JOIN member_history h ON h.organization_id = o.organization_id AND h.user_id = u.user_id \
+             AND h.from_sequence = $3 \
+         LEFT JOIN roles r ON r.organization_id = h.organization_id AND r.role_id = h.role_id \
+         WHERE o.organization_id = $1",
+    )
+    .bind(organization.0)
+    .bind(user.0)
+    .bind(sequence)
+    .optional(database)
+    .await?;
+    Ok(row.map(|(organization_name, role_name, email, name)| News {
+        event,
+        organization_name,
+        role_name: role_name.unwrap_or_default(),
+        email,
+        name,
+    }))
+}
+
 pub(super) async fn project(transaction: &mut Transaction, recorded: &Recorded) -> Result<(), Error> {
     let (user, statement) = match &recorded.event {
         Event::MemberJoined { user_id, role_id, invited_by, .. } => {
@@ -240,6 +284,13 @@ pub(super) async fn project(transaction: &mut Transaction, recorded: &Recorded) 
             (*user_id, statement)
         }
         Event::MemberRoleChanged { user_id, to, .. } => (*user_id, update(recorded, *user_id, "role_id").bind(to.0)),
+        Event::MemberOwnershipTransferred { user_id, to, former_owner_id, former_owner_role_id, .. } => {
+            for (user, role) in [(former_owner_id, former_owner_role_id), (user_id, to)] {
+                update(recorded, *user, "role_id").bind(role.0).run_in(transaction).await?;
+                begin_period(transaction, recorded, *user).await?;
+            }
+            return Ok(());
+        }
         Event::MemberDeactivated { user_id } => (*user_id, update(recorded, *user_id, "status").bind("INACTIVE")),
         Event::MemberReactivated { user_id } => (*user_id, update(recorded, *user_id, "status").bind("ACTIVE")),
         Event::MemberRemoved { user_id, .. } | Event::MemberLeft { user_id, .. } => {

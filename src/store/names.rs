@@ -1,11 +1,11 @@
-//! Today's names of people, keys and invitations, for lists that hold their ids: one statement a kind and page.
+//! Today's names of people, keys, invitations and roles, for lists that hold their ids: one statement a kind and page.
 
 use std::collections::{BTreeSet, HashMap};
 
 use uuid::Uuid;
 
 use super::{Database, Error, statement::Statement};
-use crate::domain::{Actor, OrganizationId};
+use crate::domain::{Actor, OrganizationId, RoleId};
 
 /// The ids whose names are wanted.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +13,7 @@ pub struct Wanted {
     users: BTreeSet<Uuid>,
     api_keys: BTreeSet<Uuid>,
     invitations: BTreeSet<Uuid>,
+    roles: BTreeSet<Uuid>,
 }
 
 impl Wanted {
@@ -21,6 +22,7 @@ impl Wanted {
         match actor {
             Actor::User(user) => self.users.insert(user.0),
             Actor::ApiKey(api_key) => self.api_keys.insert(api_key.0),
+            Actor::Operator => false,
         };
     }
 
@@ -39,9 +41,15 @@ impl Wanted {
         self.invitations.insert(id);
     }
 
+    /// Wants a role's name and key.
+    pub fn role(&mut self, id: Uuid) {
+        self.roles.insert(id);
+    }
+
     /// Reads them: a person by name or else email, a key by name, an invitation by its address as typed.
     pub async fn load(self, database: &Database, organization: OrganizationId) -> Result<Names, Error> {
         let mut names = HashMap::new();
+        let mut role_keys = HashMap::new();
         if !self.users.is_empty() {
             let mut statement = Statement::new("SELECT user_id, COALESCE(name, email) FROM users WHERE user_id IN ");
             statement.push_list(self.users);
@@ -57,17 +65,33 @@ impl Wanted {
                 names.extend(statement.all::<(Uuid, String)>(database).await?);
             }
         }
-        Ok(Names(names))
+        if !self.roles.is_empty() {
+            let mut statement = Statement::new("SELECT role_id, key, name FROM roles WHERE role_id IN ");
+            statement.push_list(self.roles).push(" AND organization_id = ").push_value(organization.0);
+            for (id, key, name) in statement.all::<(Uuid, String, String)>(database).await? {
+                names.insert(id, name);
+                role_keys.insert(id, key);
+            }
+        }
+        Ok(Names { names, role_keys })
     }
 }
 
 /// Names by id.
 #[derive(Clone, Debug, Default)]
-pub struct Names(HashMap<Uuid, String>);
+pub struct Names {
+    names: HashMap<Uuid, String>,
+    role_keys: HashMap<Uuid, String>,
+}
 
 impl Names {
     /// The name, if there is one.
     pub fn get(&self, id: Uuid) -> Option<String> {
-        self.0.get(&id).cloned()
+        self.names.get(&id).cloned()
+    }
+
+    /// The key of a role, if it was wanted; deleted ones have theirs still.
+    pub fn role_key(&self, id: RoleId) -> Option<String> {
+        self.role_keys.get(&id.0).cloned()
     }
 }

@@ -20,13 +20,18 @@ pub enum Kind {
     SignIn,
     /// An invitation; the subject is the invitation, the generation its sending.
     Invitation,
+    /// What became of somebody's membership; the subject is the person, the generation the sequence of the event.
+    Membership,
 }
 
 impl Kind {
+    const ALL: [Self; 3] = [Self::SignIn, Self::Invitation, Self::Membership];
+
     const fn name(self) -> &'static str {
         match self {
             Self::SignIn => "SIGN_IN",
             Self::Invitation => "INVITATION",
+            Self::Membership => "MEMBERSHIP",
         }
     }
 }
@@ -35,17 +40,18 @@ impl Kind {
 pub struct NewLetter {
     /// What it is about.
     pub kind: Kind,
-    /// Whose invitation.
+    /// In which organization, where it is about one.
     pub organization: Option<OrganizationId>,
-    /// Which link or invitation.
+    /// Which link or invitation, or who.
     pub subject: Uuid,
-    /// Which sending of it.
-    pub generation: u32,
+    /// Which sending of it, or which event.
+    pub generation: u64,
 }
 
-/// Puts a letter into the outbox. Its id follows from its subject and sending, so that it cannot be there twice.
+/// Puts a letter into the outbox. Its id follows from what it says, so that it cannot be there twice.
 pub(super) async fn enqueue(transaction: &mut Transaction, letter: &NewLetter, now: Timestamp) -> Result<(), Error> {
-    let id = Uuid::from_u128(letter.subject.as_u128() ^ (u128::from(letter.generation) << 64));
+    let organization = letter.organization.map_or(Uuid::nil(), |organization| organization.0);
+    let id = Uuid::new_v5(&letter.subject, &[&organization.as_bytes()[..], &letter.generation.to_be_bytes()].concat());
     Statement::new(
         "INSERT INTO outbox (letter_id, kind, organization_id, subject_id, generation, state, attempts, \
          created_at, next_attempt_at) VALUES ($1, $2, $3, $4, $5, 'PENDING', 0, $6, $6)",
@@ -68,12 +74,12 @@ pub struct Taken {
     pub id: Uuid,
     /// What it is about.
     pub kind: Kind,
-    /// Whose invitation.
+    /// In which organization, where it is about one.
     pub organization: Option<OrganizationId>,
-    /// Which link or invitation.
+    /// Which link or invitation, or who.
     pub subject: Uuid,
-    /// Which sending of it.
-    pub generation: u32,
+    /// Which sending of it, or which event.
+    pub generation: u64,
     /// How often it has been tried, this time included.
     pub attempts: u64,
 }
@@ -107,10 +113,10 @@ pub async fn take(database: &Database, now: Timestamp) -> Result<Vec<Taken>, Err
     transaction.commit().await?;
     let taken = rows.into_iter().map(|(id, kind, organization, subject, generation, attempts)| Taken {
         id,
-        kind: if kind == Kind::SignIn.name() { Kind::SignIn } else { Kind::Invitation },
+        kind: Kind::ALL.into_iter().find(|known| known.name() == kind).unwrap_or(Kind::Invitation),
         organization: organization.map(OrganizationId),
         subject,
-        generation: u32::try_from(generation).unwrap_or_default(),
+        generation: number(generation),
         attempts: number(attempts),
     });
     Ok(taken.collect())

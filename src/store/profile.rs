@@ -12,7 +12,10 @@ use super::{
     roles::{self, JOINED},
     statement::Statement,
 };
-use crate::domain::{OrganizationId, Timestamp, UserId, organization::Event};
+use crate::domain::{
+    OrganizationId, Timestamp, UserId,
+    organization::{Event, profile::Certification},
+};
 
 /// An organization, and the membership of the person who asks, if they have one.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -22,6 +25,7 @@ pub struct OrganizationRow {
     pub kind: String,
     pub name: String,
     pub description: Option<String>,
+    pub certification: String,
     pub default_role_id: Uuid,
     pub created_at: Timestamp,
     pub version: i64,
@@ -31,7 +35,7 @@ pub struct OrganizationRow {
     pub role: roles::JoinedRole,
 }
 
-const COLUMNS: &str = "o.organization_id, o.kind, o.name, o.description, o.default_role_id, o.created_at, o.version, \
+const COLUMNS: &str = "o.organization_id, o.kind, o.name, o.description, o.certification, o.default_role_id, o.created_at, o.version, \
      m.status AS member_status, m.joined_at";
 
 /// The organization as this person meets it, in one indexed read.
@@ -139,6 +143,9 @@ pub(super) async fn project(transaction: &mut Transaction, recorded: &Recorded) 
         Event::OrganizationRenamed { to, .. } => update(recorded, "name").bind(to),
         Event::OrganizationDescriptionChanged { to, .. } => update(recorded, "description").bind(to.clone()),
         Event::OrganizationDefaultRoleChanged { to, .. } => update(recorded, "default_role_id").bind(to.0),
+        Event::OrganizationCertificationRequested { .. } => certified(recorded, Certification::Requested),
+        Event::OrganizationCertified {} => certified(recorded, Certification::Certified),
+        Event::OrganizationCertificationRejected {} => certified(recorded, Certification::Rejected),
         Event::OrganizationDeleted {} => return erase(transaction, recorded.organization, &projection::TABLES).await,
         _ => return Ok(()),
     };
@@ -149,6 +156,22 @@ fn update(recorded: &Recorded, column: &str) -> Statement {
     Statement::new(format!("UPDATE organizations SET version = $1, {column} = $3 WHERE organization_id = $2"))
         .bind(recorded.sequence)
         .bind(recorded.organization.0)
+}
+
+fn certified(recorded: &Recorded, certification: Certification) -> Statement {
+    update(recorded, "certification").bind(certification.name())
+}
+
+/// The organizations whose request for certification is open, with their names; at most 1,000, in the order of
+/// their ids.
+pub async fn requests_for_certification(database: &Database) -> Result<Vec<(OrganizationId, String)>, Error> {
+    let rows: Vec<(Uuid, String)> = Statement::new(
+        "SELECT organization_id, name FROM organizations WHERE certification = 'REQUESTED' \
+         ORDER BY organization_id LIMIT 1000",
+    )
+    .all(database)
+    .await?;
+    Ok(rows.into_iter().map(|(id, name)| (OrganizationId(id), name)).collect())
 }
 
 /// Erases what stands beside the ledger of an organization that has ended.

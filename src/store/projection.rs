@@ -1,6 +1,8 @@
 //! Events to rows: each noun writes its own, in the transaction of the append or of a rebuild.
 
-use super::{Error, aggregate::Recorded, api_keys, database::Transaction, history, invitations, members, profile};
+use super::{
+    Error, aggregate::Recorded, api_keys, database::Transaction, history, invitations, members, profile, roles,
+};
 use crate::domain::organization::Target;
 
 /// Writes what an event changes in the rows that queries read.
@@ -10,6 +12,7 @@ pub(super) async fn project(transaction: &mut Transaction, recorded: &Recorded) 
         Target::Organization => profile::project(transaction, recorded).await,
         Target::Member(_) => members::project(transaction, recorded).await,
         Target::Invitation(_) => invitations::project(transaction, recorded).await,
+        Target::Role(_) => roles::project(transaction, recorded).await,
         Target::ApiKey(_) => api_keys::project(transaction, recorded).await,
     }
 }

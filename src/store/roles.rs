@@ -1,9 +1,17 @@
-//! Roles: their rows, with how many hold them.
+//! Roles: their rows, with how many hold them. The row of a deleted role stays, because history names it.
 
 use uuid::Uuid;
 
-use super::{Database, Error, database::Transaction, statement::Statement};
-use crate::domain::{OrganizationId, organization::Kind};
+use super::{
+    Database, Error,
+    aggregate::Recorded,
+    database::Transaction,
+    statement::{Statement, Value},
+};
+use crate::domain::{
+    OrganizationId, RoleId, Timestamp,
+    organization::{Event, Kind},
+};
 
 /// The role in the row of a member or an invitation; empty where the row has none.
 #[derive(Clone, Debug, Default, sqlx::FromRow)]
@@ -17,11 +25,13 @@ pub struct JoinedRole {
     pub role_permissions: Option<i64>,
     pub role_owner: Option<bool>,
     pub role_built_in: Option<bool>,
+    pub role_version: Option<i64>,
 }
 
 /// The columns of a [`JoinedRole`], of a `roles r` in a statement.
 pub(super) const JOINED: &str = "r.role_id, r.key AS role_key, r.name AS role_name, r.description AS role_description, \
-     r.level AS role_level, r.permissions AS role_permissions, r.owner AS role_owner, r.built_in AS role_built_in";
+     r.level AS role_level, r.permissions AS role_permissions, r.owner AS role_owner, r.built_in AS role_built_in, \
+     r.version AS role_version";
 
 impl JoinedRole {
     /// The role, where there is one.
@@ -35,6 +45,7 @@ impl JoinedRole {
             permissions: self.role_permissions?,
             owner: self.role_owner?,
             built_in: self.role_built_in?,
+            version: self.role_version?,
         })
     }
 }
@@ -51,16 +62,26 @@ pub struct RoleRow {
     pub permissions: i64,
     pub owner: bool,
     pub built_in: bool,
+    pub version: i64,
 }
 
-const COLUMNS: &str = "role_id, key, name, description, level, permissions, owner, built_in";
+impl RoleRow {
+    /// Its id.
+    pub const fn id(&self) -> RoleId {
+        RoleId(self.role_id)
+    }
+}
+
+const COLUMNS: &str = "role_id, key, name, description, level, permissions, owner, built_in, version";
 
 /// Every role of an organization, highest first; at most 55.
 pub async fn list(database: &Database, organization: OrganizationId) -> Result<Vec<RoleRow>, Error> {
-    Statement::new(format!("SELECT {COLUMNS} FROM roles WHERE organization_id = $1 ORDER BY level, name, role_id"))
-        .bind(organization.0)
-        .all(database)
-        .await
+    Statement::new(format!(
+        "SELECT {COLUMNS} FROM roles WHERE organization_id = $1 AND NOT deleted ORDER BY level, name, role_id"
+    ))
+    .bind(organization.0)
+    .all(database)
+    .await
 }
 
 /// How many members hold each role, former ones not counted.
@@ -73,17 +94,33 @@ pub async fn member_counts(database: &Database, organization: OrganizationId) ->
     .await
 }
 
+/// How many pending invitations give each role.
+pub async fn invitation_counts(
+    database: &Database,
+    organization: OrganizationId,
+    now: Timestamp,
+) -> Result<Vec<(Uuid, i64)>, Error> {
+    Statement::new(
+        "SELECT role_id, COUNT(*) FROM invitations \
+         WHERE organization_id = $1 AND state = 'PENDING' AND expires_at > $2 GROUP BY role_id",
+    )
+    .bind(organization.0)
+    .bind(now)
+    .all(database)
+    .await
+}
+
 /// Writes the roles that every organization of the kind has.
 pub(super) async fn insert_built_in(
     transaction: &mut Transaction,
     organization: OrganizationId,
     kind: Kind,
 ) -> Result<(), Error> {
-    let mut statement = Statement::new(format!("INSERT INTO roles (organization_id, {COLUMNS}, version) VALUES "));
+    let mut statement = Statement::new(format!("INSERT INTO roles (organization_id, {COLUMNS}) VALUES "));
     let mut separator = "";
     for role in kind.rules().roles {
         statement.push(separator).push_list([
-            super::statement::Value::from(organization.0),
+            Value::from(organization.0),
             role.id.0.into(),
             role.key.into(),
             role.name.into(),
@@ -97,4 +134,54 @@ pub(super) async fn insert_built_in(
         separator = ", ";
     }
     statement.run_in(transaction).await.map(|_| ())
+}
+
+pub(super) async fn project(transaction: &mut Transaction, recorded: &Recorded) -> Result<(), Error> {
+    let statement = match &recorded.event {
+        Event::RoleCreated { role_id, key, name, description, level, permissions } => {
+            let mut statement = Statement::new(format!("INSERT INTO roles (organization_id, {COLUMNS}) VALUES "));
+            statement.push_list([
+                Value::from(recorded.organization.0),
+                role_id.0.into(),
+                key.into(),
+                name.into(),
+                description.clone().into(),
+                u32::from(*level).into(),
+                permissions.bits().into(),
+                false.into(),
+                false.into(),
+                recorded.sequence.into(),
+            ]);
+            statement
+        }
+        Event::RoleUpdated { role_id, name, description, level, permissions } => {
+            edit(recorded, *role_id, |statement| {
+                if let Some(change) = name {
+                    statement.push(", name = ").push_value(&change.to);
+                }
+                if let Some(change) = description {
+                    statement.push(", description = ").push_value(change.to.clone());
+                }
+                if let Some(change) = level {
+                    statement.push(", level = ").push_value(u32::from(change.to));
+                }
+                if let Some(change) = permissions {
+                    statement.push(", permissions = ").push_value(change.to.bits());
+                }
+            })
+        }
+        Event::RoleDeleted { role_id, .. } => edit(recorded, *role_id, |statement| {
+            statement.push(", deleted = ").push_value(true);
+        }),
+        _ => return Ok(()),
+    };
+    statement.run_in(transaction).await.map(|_| ())
+}
+
+fn edit(recorded: &Recorded, role: RoleId, set: impl FnOnce(&mut Statement)) -> Statement {
+    let mut statement = Statement::new("UPDATE roles SET version = $1").bind(recorded.sequence);
+    set(&mut statement);
+    statement.push(" WHERE organization_id = ").push_value(recorded.organization.0);
+    statement.push(" AND role_id = ").push_value(role.0);
+    statement
 }

@@ -274,8 +274,10 @@ async fn compare_rows(transaction: &mut Transaction, folded: &Folded) -> Result<
     compare(folded, "members", members, rows)?;
 
     let roles = aggregate.roles().map(|(id, role)| (id.0, format!("{} {}", role.level, role.permissions.bits())));
-    let rows: Vec<(Uuid, i64, i64)> = all(transaction, folded, "SELECT role_id, level, permissions FROM roles").await?;
-    let rows = rows.into_iter().map(|(id, level, permissions)| (id, format!("{level} {permissions}")));
+    let rows: Vec<(Uuid, i64, i64, bool)> =
+        all(transaction, folded, "SELECT role_id, level, permissions, deleted FROM roles").await?;
+    let rows = rows.into_iter().filter(|(.., deleted)| !deleted);
+    let rows = rows.map(|(id, level, permissions, _)| (id, format!("{level} {permissions}")));
     compare(folded, "roles", roles, rows)?;
 
     let invitations = aggregate.invitations().map(|(id, invitation)| (id.0, invitation.state().name().to_owned()));

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Action, Command, Decided, Event, Organization,
+    ask::{Ask, OrganizationAction},
     event::{Change, ExpiryChange},
     permissions::Permissions,
-    policy::{Ask, OrganizationAction, Subject},
+    policy::Subject,
 };
 use crate::domain::{
     Timestamp,

@@ -6,6 +6,8 @@ use super::{
     event::{Commitment, SecretRecord},
     kinds::Kind,
     permissions::Permissions,
+    profile::CertificationDecision,
+    roles::Level,
 };
 use crate::domain::{
     Timestamp,
@@ -51,6 +53,10 @@ pub enum Action {
         /// How many organizations the person belongs to already.
         organizations: u32,
     },
+    /// The one that comes with a person; nothing happens where it is there.
+    CreatePersonalOrganization {
+        email_commitment: Commitment,
+    },
     UpdateOrganization {
         name: Option<Name>,
         description: Option<Option<Text>>,
@@ -61,6 +67,17 @@ pub enum Action {
     },
     DeleteOrganization {
         confirm_name: String,
+    },
+    RequestCertification,
+    /// The operator's answer to a request; only the operator gives it.
+    DecideCertification {
+        decision: CertificationDecision,
+    },
+    TransferOwnership {
+        /// Who becomes the owner.
+        member: UserId,
+        /// What the old owner becomes; MEMBER, if none is named.
+        former_owner_role: Option<RoleId>,
     },
     ChangeMemberRole {
         member: UserId,
@@ -102,6 +119,25 @@ pub enum Action {
         invitation: InvitationId,
         generation: Option<u32>,
         masked_email: String,
+    },
+    CreateRole {
+        role: RoleId,
+        name: Name,
+        description: Option<Text>,
+        level: Level,
+        permissions: Permissions,
+    },
+    UpdateRole {
+        role: RoleId,
+        name: Option<Name>,
+        description: Option<Option<Text>>,
+        level: Option<Level>,
+        permissions: Option<Permissions>,
+    },
+    DeleteRole {
+        role: RoleId,
+        /// Which role takes its place, where it is in use.
+        reassign_to: Option<RoleId>,
     },
     CreateApiKey {
         api_key: ApiKeyId,

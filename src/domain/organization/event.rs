@@ -10,6 +10,7 @@ use super::{
     kinds::Kind,
     members::MemberStatus,
     permissions::Permissions,
+    profile::Certification,
 };
 use crate::domain::{
     Timestamp,
@@ -103,6 +104,15 @@ pub enum Event {
     /// Invitations without a role give another one.
     #[serde(rename = "organization.default_role_changed")]
     OrganizationDefaultRoleChanged { from: RoleId, to: RoleId },
+    /// Its owner asked the operator to certify it.
+    #[serde(rename = "organization.certification_requested")]
+    OrganizationCertificationRequested { from: Certification },
+    /// The operator certified it: its members can be managed.
+    #[serde(rename = "organization.certified")]
+    OrganizationCertified {},
+    /// The operator did not certify it; it may ask again.
+    #[serde(rename = "organization.certification_rejected")]
+    OrganizationCertificationRejected {},
     /// The organization ended. This event stays as the tombstone.
     #[serde(rename = "organization.deleted")]
     OrganizationDeleted {},
@@ -119,6 +129,15 @@ pub enum Event {
     /// A member got another role.
     #[serde(rename = "member.role_changed")]
     MemberRoleChanged { user_id: UserId, from: RoleId, to: RoleId },
+    /// A member became the owner, and the owner took another role: one event, so that there is always one owner.
+    #[serde(rename = "member.ownership_transferred")]
+    MemberOwnershipTransferred {
+        user_id: UserId,
+        from: RoleId,
+        to: RoleId,
+        former_owner_id: UserId,
+        former_owner_role_id: RoleId,
+    },
     /// A member was switched off.
     #[serde(rename = "member.deactivated")]
     MemberDeactivated { user_id: UserId },
@@ -156,6 +175,9 @@ pub enum Event {
         #[serde(with = "time")]
         expires_at: Timestamp,
     },
+    /// A pending invitation gives another role, because its own was deleted. Who deleted it answers for the new one.
+    #[serde(rename = "invitation.role_changed")]
+    InvitationRoleChanged { invitation_id: InvitationId, from: RoleId, to: RoleId, invited_by: Actor },
     /// The invited person accepted.
     #[serde(rename = "invitation.accepted")]
     InvitationAccepted { invitation_id: InvitationId },
@@ -165,6 +187,33 @@ pub enum Event {
     /// The invitation was withdrawn, or replaced by one with another role.
     #[serde(rename = "invitation.revoked")]
     InvitationRevoked { invitation_id: InvitationId },
+
+    /// A custom role was made.
+    #[serde(rename = "role.created")]
+    RoleCreated {
+        role_id: RoleId,
+        key: String,
+        name: String,
+        description: Option<String>,
+        level: u8,
+        permissions: Permissions,
+    },
+    /// A custom role was edited; a field that stands here changed. Its holders have it from the next request on.
+    #[serde(rename = "role.updated")]
+    RoleUpdated {
+        role_id: RoleId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<Change<String>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        description: Option<Change<Option<String>>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        level: Option<Change<u8>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        permissions: Option<Change<Permissions>>,
+    },
+    /// A custom role was deleted; nobody holds it any more. What it was stands here.
+    #[serde(rename = "role.deleted")]
+    RoleDeleted { role_id: RoleId, key: String, name: String, level: u8, permissions: Permissions },
 
     /// An API key was made.
     #[serde(rename = "api_key.created")]
@@ -222,6 +271,7 @@ pub enum Target {
     Organization,
     Member(UserId),
     Invitation(InvitationId),
+    Role(RoleId),
     ApiKey(ApiKeyId),
 }
 
@@ -237,24 +287,44 @@ impl Event {
             | Self::OrganizationRenamed { .. }
             | Self::OrganizationDescriptionChanged { .. }
             | Self::OrganizationDefaultRoleChanged { .. }
+            | Self::OrganizationCertificationRequested { .. }
+            | Self::OrganizationCertified {}
+            | Self::OrganizationCertificationRejected {}
             | Self::OrganizationDeleted {} => Target::Organization,
             Self::MemberJoined { user_id, .. }
             | Self::MemberRoleChanged { user_id, .. }
+            | Self::MemberOwnershipTransferred { user_id, .. }
             | Self::MemberDeactivated { user_id }
             | Self::MemberReactivated { user_id }
             | Self::MemberRemoved { user_id, .. }
             | Self::MemberLeft { user_id, .. } => Target::Member(*user_id),
             Self::InvitationSent { invitation_id, .. }
             | Self::InvitationResent { invitation_id, .. }
+            | Self::InvitationRoleChanged { invitation_id, .. }
             | Self::InvitationAccepted { invitation_id }
             | Self::InvitationDeclined { invitation_id }
             | Self::InvitationRevoked { invitation_id } => Target::Invitation(*invitation_id),
+            Self::RoleCreated { role_id, .. }
+            | Self::RoleUpdated { role_id, .. }
+            | Self::RoleDeleted { role_id, .. } => Target::Role(*role_id),
             Self::ApiKeyCreated { api_key_id, .. }
             | Self::ApiKeyUpdated { api_key_id, .. }
             | Self::ApiKeyDisabled { api_key_id }
             | Self::ApiKeyEnabled { api_key_id }
             | Self::ApiKeyRotated { api_key_id, .. }
             | Self::ApiKeyRevoked { api_key_id, .. } => Target::ApiKey(*api_key_id),
+        }
+    }
+
+    /// Who has to be told that their access changed or ended.
+    #[must_use]
+    pub const fn concerned_member(&self) -> Option<UserId> {
+        match self {
+            Self::MemberRoleChanged { user_id, .. }
+            | Self::MemberOwnershipTransferred { user_id, .. }
+            | Self::MemberDeactivated { user_id }
+            | Self::MemberRemoved { user_id, .. } => Some(*user_id),
+            _ => None,
         }
     }
 
@@ -266,18 +336,26 @@ impl Event {
             Self::OrganizationRenamed { .. } => "organization.renamed",
             Self::OrganizationDescriptionChanged { .. } => "organization.description_changed",
             Self::OrganizationDefaultRoleChanged { .. } => "organization.default_role_changed",
+            Self::OrganizationCertificationRequested { .. } => "organization.certification_requested",
+            Self::OrganizationCertified {} => "organization.certified",
+            Self::OrganizationCertificationRejected {} => "organization.certification_rejected",
             Self::OrganizationDeleted {} => "organization.deleted",
             Self::MemberJoined { .. } => "member.joined",
             Self::MemberRoleChanged { .. } => "member.role_changed",
+            Self::MemberOwnershipTransferred { .. } => "member.ownership_transferred",
             Self::MemberDeactivated { .. } => "member.deactivated",
             Self::MemberReactivated { .. } => "member.reactivated",
             Self::MemberRemoved { .. } => "member.removed",
             Self::MemberLeft { .. } => "member.left",
             Self::InvitationSent { .. } => "invitation.sent",
             Self::InvitationResent { .. } => "invitation.resent",
+            Self::InvitationRoleChanged { .. } => "invitation.role_changed",
             Self::InvitationAccepted { .. } => "invitation.accepted",
             Self::InvitationDeclined { .. } => "invitation.declined",
             Self::InvitationRevoked { .. } => "invitation.revoked",
+            Self::RoleCreated { .. } => "role.created",
+            Self::RoleUpdated { .. } => "role.updated",
+            Self::RoleDeleted { .. } => "role.deleted",
             Self::ApiKeyCreated { .. } => "api_key.created",
             Self::ApiKeyUpdated { .. } => "api_key.updated",
             Self::ApiKeyDisabled { .. } => "api_key.disabled",

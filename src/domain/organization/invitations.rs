@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Action, Command, Decided, Event, InvitationRow, Organization,
+    ask::{Ask, OrganizationAction},
     members::MEMBERS,
-    policy::{Ask, OrganizationAction},
     profile::check_organizations,
 };
 use crate::domain::{
@@ -97,6 +97,14 @@ impl Organization {
     /// Every invitation there ever was.
     pub fn invitations(&self) -> impl Iterator<Item = (InvitationId, &Invitation)> {
         self.invitations.iter().map(|(id, invitation)| (*id, invitation))
+    }
+
+    /// The pending invitations that give a role, in no order.
+    pub(super) fn pending_invitations_with(&self, role: RoleId, now: Timestamp) -> Vec<InvitationId> {
+        let pending = |id: &&InvitationId| {
+            self.invitations.get(*id).is_some_and(|found| found.role == role && found.pending_at(now))
+        };
+        self.open_invitations.values().filter(pending).copied().collect()
     }
 
     fn invitation(&self, id: InvitationId) -> Result<&Invitation, Refusal> {
@@ -327,6 +335,11 @@ impl Organization {
                         version,
                         ..*invitation
                     };
+                }
+            }
+            Event::InvitationRoleChanged { invitation_id, to, invited_by, .. } => {
+                if let Some(invitation) = self.invitations.get_mut(invitation_id) {
+                    *invitation = Invitation { role: *to, invited_by: *invited_by, version, ..*invitation };
                 }
             }
             Event::InvitationAccepted { invitation_id } => self.end(*invitation_id, InvitationState::Accepted),

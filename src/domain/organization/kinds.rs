@@ -73,7 +73,7 @@ pub struct Rules {
     pub custom_roles: bool,
     /// Whether members can be managed.
     pub members: MemberManagement,
-    /// Whether a person can make one. PERSONAL ones come with the person; ENTERPRISE ones wait for certification.
+    /// Whether a person can make one; PERSONAL ones come with the person.
     pub created_by_people: bool,
 }
 
@@ -144,7 +144,7 @@ static TEAM: Rules = Rules { name: "TEAM", roles: &TEAM_ROLES, owners: OwnerRule
 #[rustfmt::skip]
 static WORKSPACE: Rules = Rules { name: "WORKSPACE", roles: &WORKSPACE_ROLES, owners: OwnerRule::AtLeastOne, custom_roles: true, members: MemberManagement::Always, created_by_people: true };
 #[rustfmt::skip]
-static ENTERPRISE: Rules = Rules { name: "ENTERPRISE", roles: &ENTERPRISE_ROLES, owners: OwnerRule::ExactlyOne, custom_roles: false, members: MemberManagement::OnceCertified, created_by_people: false };
+static ENTERPRISE: Rules = Rules { name: "ENTERPRISE", roles: &ENTERPRISE_ROLES, owners: OwnerRule::ExactlyOne, custom_roles: false, members: MemberManagement::OnceCertified, created_by_people: true };
 
 impl Kind {
     /// Every kind.
@@ -173,6 +173,12 @@ impl Rules {
     #[must_use]
     pub fn owner_role(&self) -> &'static BuiltInRole {
         &self.roles[0]
+    }
+
+    /// Whether the operator has to certify an organization before its members can be managed.
+    #[must_use]
+    pub fn needs_certification(&self) -> bool {
+        self.members == MemberManagement::OnceCertified
     }
 
     /// The role that invitations give unless told otherwise: MEMBER, where there is one.

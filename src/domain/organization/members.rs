@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Action, Command, CreatedKeys, Decided, Event, Organization,
     api_keys::KeyStatus,
-    policy::{Ask, OrganizationAction},
+    ask::{Ask, OrganizationAction},
 };
 use crate::domain::{
     actor::Actor,
@@ -76,6 +76,9 @@ impl Organization {
                 let Member { role: role_id, status, .. } = *self.member(user_id)?;
                 self.end_access(command, user_id, created_keys, Some(Event::MemberLeft { user_id, role_id, status }))
             }
+            Action::TransferOwnership { member, former_owner_role } => {
+                self.transfer(command, member, former_owner_role)
+            }
             Action::ChangeMemberRole { member: user_id, role } => {
                 let ask = Ask::about(OrganizationAction::ChangeMemberRole).member(user_id).role(role);
                 let member = self.ask_about(command, &ask, user_id)?;
@@ -102,6 +105,23 @@ impl Organization {
             }
             _ => Ok(Decided::default()),
         }
+    }
+
+    /// One event makes the member the owner and gives the old owner another role, so there is never none and, where
+    /// the kind says so, never two.
+    fn transfer(&self, command: &Command, user_id: UserId, role: Option<RoleId>) -> Result<Decided, Refusal> {
+        let mut ask = Ask::about(OrganizationAction::TransferOwnership).member(user_id);
+        ask.role = role;
+        let from = self.ask_about(command, &ask, user_id)?.role;
+        let rules = self.kind.rules();
+        Ok(vec![Event::MemberOwnershipTransferred {
+            user_id,
+            from,
+            to: rules.owner_role().id,
+            former_owner_id: command.actor.user().ok_or(Refusal::UserRequired)?,
+            former_owner_role_id: role.unwrap_or_else(|| rules.default_invitation_role().id),
+        }]
+        .into())
     }
 
     fn ask_about(&self, command: &Command, ask: &Ask, user: UserId) -> Result<&Member, Refusal> {
@@ -148,6 +168,10 @@ impl Organization {
             }
             Event::MemberRoleChanged { user_id, to, .. } => {
                 self.edit_member(*user_id, |member| member.role = *to);
+            }
+            Event::MemberOwnershipTransferred { user_id, to, former_owner_id, former_owner_role_id, .. } => {
+                self.edit_member(*user_id, |member| member.role = *to);
+                self.edit_member(*former_owner_id, |member| member.role = *former_owner_role_id);
             }
             Event::MemberDeactivated { user_id } => {
                 self.edit_member(*user_id, |member| member.status = MemberStatus::Inactive);

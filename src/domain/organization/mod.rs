@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 
 pub mod api_keys;
+pub mod ask;
 pub mod command;
 pub mod event;
 pub mod invitations;
@@ -18,11 +19,11 @@ pub mod policy;
 pub mod profile;
 pub mod roles;
 
+pub use ask::{Ask, OrganizationAction};
 pub use command::{Action, Command, CreatedKeys, InvitationRow};
 pub use event::{Event, Target};
 pub use kinds::Kind;
 pub use permissions::{Permission, Permissions};
-pub use policy::{Ask, OrganizationAction};
 
 use super::{
     ids::{ApiKeyId, InvitationId, RoleId, UserId},
@@ -45,6 +46,7 @@ pub struct Organization {
     kind: Kind,
     name: String,
     description: Option<String>,
+    certification: profile::Certification,
     default_role: Option<RoleId>,
     version: u64,
     profile_version: u64,
@@ -117,9 +119,13 @@ impl Organization {
     pub fn decide(&self, command: &Command) -> Result<Decided, Refusal> {
         match &command.action {
             Action::CreateOrganization { .. }
+            | Action::CreatePersonalOrganization { .. }
             | Action::UpdateOrganization { .. }
+            | Action::RequestCertification
+            | Action::DecideCertification { .. }
             | Action::DeleteOrganization { .. } => self.decide_profile(command),
             Action::LeaveOrganization { .. }
+            | Action::TransferOwnership { .. }
             | Action::ChangeMemberRole { .. }
             | Action::DeactivateMember { .. }
             | Action::ReactivateMember { .. }
@@ -129,6 +135,9 @@ impl Organization {
             | Action::RevokeInvitation { .. }
             | Action::AcceptInvitation { .. }
             | Action::DeclineInvitation { .. } => self.decide_invitations(command),
+            Action::CreateRole { .. } | Action::UpdateRole { .. } | Action::DeleteRole { .. } => {
+                self.decide_roles(command)
+            }
             Action::CreateApiKey { .. }
             | Action::UpdateApiKey { .. }
             | Action::DisableApiKey { .. }
@@ -145,6 +154,7 @@ impl Organization {
             Target::Organization => self.evolve_profile(event),
             Target::Member(_) => self.evolve_members(event),
             Target::Invitation(_) => self.evolve_invitations(event),
+            Target::Role(_) => self.evolve_roles(event),
             Target::ApiKey(_) => self.evolve_api_keys(event),
         }
     }

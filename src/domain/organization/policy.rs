@@ -5,11 +5,13 @@
 //! states of invitations) stands with its noun and is asked afterwards.
 
 use super::{
-    Lifecycle, Organization,
+    Kind, Lifecycle, Organization,
     api_keys::KeyStatus,
+    ask::{Ask, OrganizationAction},
     kinds::{MemberManagement, OwnerRule},
     members::{Member, MemberStatus},
     permissions::{Permission, Permissions},
+    profile::Certification,
     roles::Role,
 };
 use crate::domain::{
@@ -19,76 +21,7 @@ use crate::domain::{
     refusal::Refusal,
 };
 
-/// Every command of a living organization that its members and keys can give, in the mutation's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names are those of the mutations")]
-pub enum OrganizationAction {
-    UpdateOrganization,
-    LeaveOrganization,
-    DeleteOrganization,
-    ChangeMemberRole,
-    DeactivateMember,
-    ReactivateMember,
-    RemoveMember,
-    InviteMember,
-    ResendInvitation,
-    RevokeInvitation,
-    CreateApiKey,
-    UpdateApiKey,
-    DisableApiKey,
-    EnableApiKey,
-    RotateApiKey,
-    RevokeApiKey,
-}
-
 use OrganizationAction as A;
-
-/// A question to the policy.
-#[derive(Clone, Copy, Debug)]
-pub struct Ask {
-    /// What is to be done.
-    pub action: OrganizationAction,
-    /// To whom.
-    pub member: Option<UserId>,
-    /// Which role is given.
-    pub role: Option<RoleId>,
-    /// Which key is acted on.
-    pub api_key: Option<ApiKeyId>,
-    /// Which permissions are put into a key.
-    pub permissions: Permissions,
-}
-
-impl Ask {
-    /// A question that names no target.
-    #[must_use]
-    pub const fn about(action: OrganizationAction) -> Self {
-        Self { action, member: None, role: None, api_key: None, permissions: Permissions::NONE }
-    }
-
-    /// The same about a member.
-    #[must_use]
-    pub const fn member(self, member: UserId) -> Self {
-        Self { member: Some(member), ..self }
-    }
-
-    /// The same about a role to give.
-    #[must_use]
-    pub const fn role(self, role: RoleId) -> Self {
-        Self { role: Some(role), ..self }
-    }
-
-    /// The same about a key.
-    #[must_use]
-    pub const fn api_key(self, api_key: ApiKeyId) -> Self {
-        Self { api_key: Some(api_key), ..self }
-    }
-
-    /// The same about permissions to put into a key.
-    #[must_use]
-    pub const fn permissions(self, permissions: Permissions) -> Self {
-        Self { permissions, ..self }
-    }
-}
 
 /// What the caller is in this organization.
 #[derive(Clone, Copy, Debug)]
@@ -114,40 +47,6 @@ impl Subject {
     }
 }
 
-impl OrganizationAction {
-    /// The permission it needs; none where membership alone is enough.
-    const fn permission(self) -> Option<Permission> {
-        Some(match self {
-            A::LeaveOrganization => return None,
-            A::UpdateOrganization => Permission::OrganizationUpdate,
-            A::DeleteOrganization => Permission::OrganizationDelete,
-            A::ChangeMemberRole => Permission::MembersAssignRole,
-            A::DeactivateMember | A::ReactivateMember => Permission::MembersUpdate,
-            A::RemoveMember => Permission::MembersRemove,
-            A::InviteMember | A::ResendInvitation | A::RevokeInvitation => Permission::MembersInvite,
-            A::CreateApiKey
-            | A::UpdateApiKey
-            | A::DisableApiKey
-            | A::EnableApiKey
-            | A::RotateApiKey
-            | A::RevokeApiKey => Permission::ApiKeysManage,
-        })
-    }
-
-    const fn manages_members(self) -> bool {
-        matches!(
-            self,
-            A::ChangeMemberRole
-                | A::DeactivateMember
-                | A::ReactivateMember
-                | A::RemoveMember
-                | A::InviteMember
-                | A::ResendInvitation
-                | A::RevokeInvitation
-        )
-    }
-}
-
 impl Organization {
     /// Whether the caller may do it, and if not, which rule says no.
     ///
@@ -158,15 +57,22 @@ impl Organization {
         if !by.active && ask.action != A::LeaveOrganization {
             return Err(Refusal::MemberInactive);
         }
-        if matches!(ask.action, A::LeaveOrganization | A::DeleteOrganization) && actor.user().is_none() {
+        if ask.action.needs_person() && actor.user().is_none() {
             return Err(Refusal::UserRequired);
         }
-        if ask.action.manages_members() {
-            self.members_can_be_managed()?;
-        }
+        self.check_kind(ask.action)?;
         self.check_permission(&by, ask)?;
+        match ask.action {
+            A::TransferOwnership => self.check_transfer(&by, ask)?,
+            A::CreateRole | A::UpdateRole | A::DeleteRole => self.check_custom_role(&by, ask)?,
+            _ => self.check_targets(&by, ask)?,
+        }
+        Ok(by)
+    }
 
-        let leaver = if ask.action == A::LeaveOrganization { actor.user() } else { None };
+    /// What the action is done to and with: member, key, role, permissions, and the owner rule over all of it.
+    fn check_targets(&self, by: &Subject, ask: &Ask) -> Result<(), Refusal> {
+        let leaver = if ask.action == A::LeaveOrganization { by.actor.user() } else { None };
         let member = ask.member.or(leaver).map(|id| self.member(id).map(|member| (id, member))).transpose()?;
         let role = match (ask.role, self.default_role) {
             (None, Some(default)) if ask.action == A::InviteMember => Some(default),
@@ -175,21 +81,77 @@ impl Organization {
         let role = role.map(|id| self.role(id).map(|role| (id, role))).transpose()?;
 
         if let (Some((id, member)), None) = (member, leaver) {
-            self.check_rank(&by, ask, id, member)?;
+            self.check_rank(by, ask, id, member)?;
         }
         if let Some(id) = ask.api_key {
-            self.check_key(&by, ask.action, id)?;
+            self.check_key(by, ask.action, id)?;
         }
         let unchanged = matches!((member, role), (Some((_, member)), Some((role, _))) if member.role == role);
         if let (Some((id, role)), false) = (role, unchanged) {
-            self.check_assignable(&by, ask.action, id, role)?;
+            self.check_assignable(by, ask.action, id, role)?;
             by.must_hold(role.permissions)?;
         }
         by.must_hold(ask.permissions)?;
         if !unchanged {
             self.check_owners(ask.action, member.map(|(_, member)| member), role.map(|(_, role)| role))?;
         }
-        Ok(by)
+        Ok(())
+    }
+
+    /// Who becomes the owner, and what the old owner becomes.
+    fn check_transfer(&self, by: &Subject, ask: &Ask) -> Result<(), Refusal> {
+        if let Some(id) = ask.member {
+            let member = self.member(id)?;
+            self.check_rank(by, ask, id, member)?;
+            if member.status != MemberStatus::Active {
+                return Err(Refusal::invalid("memberId", "names a member who is inactive"));
+            }
+        }
+        match ask.role.map(|id| self.role(id)).transpose() {
+            Ok(Some(role)) if role.owner => Err(Refusal::RoleNotAssignable { role: role.key.clone() }),
+            Ok(_) => Ok(()),
+            Err(_) => Err(Refusal::NotFound { field: "formerOwnerRoleId" }),
+        }
+    }
+
+    /// A role stands at its level, and is acted on from above; nobody makes one that stands as high as they do, but
+    /// owners, whose level no custom role has.
+    fn check_custom_role(&self, by: &Subject, ask: &Ask) -> Result<(), Refusal> {
+        if let Some(id) = ask.role {
+            let role = self.role(id)?;
+            if role.built_in {
+                return Err(Refusal::invalid("roleId", "names a built-in role, which stays as it is"));
+            }
+            if role.level <= by.level {
+                return Err(Refusal::RankTooLow);
+            }
+        }
+        if ask.level.is_some_and(|level| level.get() <= by.level) {
+            return Err(Refusal::RankTooLow);
+        }
+        by.must_hold(ask.permissions)
+    }
+
+    /// Whether organizations of this kind have such a thing at all.
+    fn check_kind(&self, action: OrganizationAction) -> Result<(), Refusal> {
+        let rules = self.kind.rules();
+        if action.manages_members() {
+            return self.members_can_be_managed();
+        }
+        if action.manages_roles() && !rules.custom_roles {
+            return Err(Refusal::invalid("organizationId", "names an organization whose kind has no custom roles"));
+        }
+        if action == A::RequestCertification {
+            return self.check_needs_certification();
+        }
+        // Its id follows from the person, and no id is used twice: without it they would never have one again.
+        if action == A::DeleteOrganization && self.kind == Kind::Personal {
+            return Err(Refusal::invalid(
+                "organizationId",
+                "names a personal organization, which stays with its person",
+            ));
+        }
+        Ok(())
     }
 
     /// Whether this organization has members to manage.
@@ -197,7 +159,7 @@ impl Organization {
     /// # Errors
     /// `MEMBERS_NOT_AVAILABLE` or `NOT_CERTIFIED`.
     pub fn members_can_be_managed(&self) -> Result<(), Refusal> {
-        self.kind.rules().members.available()
+        self.kind.rules().members.available(self.certification)
     }
 
     /// What the actor is here. Outsiders, former members and dead keys find nothing.
@@ -223,10 +185,14 @@ impl Organization {
                 let key = key.ok_or(not_found)?;
                 Ok(Subject { actor, level: key.level, owner: false, permissions: key.permissions, active: true })
             }
+            Actor::Operator => Err(not_found),
         }
     }
 
     fn check_permission(&self, by: &Subject, ask: &Ask) -> Result<(), Refusal> {
+        if ask.action == A::TransferOwnership && !by.owner {
+            return Err(Refusal::RankTooLow);
+        }
         let Some(permission) = ask.action.permission() else { return Ok(()) };
         if by.permissions.has(permission) || self.lowers_own_role(by, ask) {
             return Ok(());
@@ -308,15 +274,15 @@ impl Organization {
 }
 
 impl MemberManagement {
-    /// Whether members can be managed. Certification is not given yet, so what waits for it is refused.
+    /// Whether members can be managed.
     ///
     /// # Errors
     /// `MEMBERS_NOT_AVAILABLE` or `NOT_CERTIFIED`.
-    pub const fn available(self) -> Result<(), Refusal> {
-        match self {
-            Self::Always => Ok(()),
-            Self::Never => Err(Refusal::MembersNotAvailable),
-            Self::OnceCertified => Err(Refusal::NotCertified),
+    pub const fn available(self, certification: Certification) -> Result<(), Refusal> {
+        match (self, certification) {
+            (Self::Always, _) | (Self::OnceCertified, Certification::Certified) => Ok(()),
+            (Self::Never, _) => Err(Refusal::MembersNotAvailable),
+            (Self::OnceCertified, _) => Err(Refusal::NotCertified),
         }
     }
 }

@@ -1,15 +1,65 @@
-//! The organization itself: made, renamed, described, deleted.
+//! The organization itself: made, renamed, described, certified, deleted.
+
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Action, Command, Decided, Event, Lifecycle, Organization,
-    event::Change,
-    policy::{Ask, OrganizationAction},
+    Action, Command, Decided, Event, Kind, Lifecycle, Organization,
+    ask::{Ask, OrganizationAction},
+    event::{Change, Commitment},
     roles::Role,
 };
-use crate::domain::{refusal::Refusal, values::normalize};
+use crate::domain::{actor::Actor, ids::UserId, refusal::Refusal, values::normalize};
 
 /// How many organizations a person may belong to.
 pub const ORGANIZATIONS_PER_USER: u32 = 100;
+/// What the PERSONAL organization is called when it is made, whoever it belongs to.
+const PERSONAL_NAME: &str = "Personal";
+
+/// How far the certification of an organization is; of interest where its kind needs one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Certification {
+    /// Nobody has asked for it.
+    #[default]
+    NotRequested,
+    /// It was asked for.
+    Requested,
+    /// The operator gave it.
+    Certified,
+    /// The operator refused it; it can be asked for again.
+    Rejected,
+}
+
+impl Certification {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::NotRequested, Self::Requested, Self::Certified, Self::Rejected];
+
+    /// The permanent name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotRequested => "NOT_REQUESTED",
+            Self::Requested => "REQUESTED",
+            Self::Certified => "CERTIFIED",
+            Self::Rejected => "REJECTED",
+        }
+    }
+
+    /// The state of a stored name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|certification| certification.name() == name)
+    }
+}
+
+/// What the operator answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificationDecision {
+    /// Yes.
+    Certify,
+    /// No.
+    Reject,
+}
 
 /// Refuses when the person belongs to as many organizations as a person may.
 ///
@@ -26,7 +76,16 @@ impl Organization {
     pub(super) fn decide_profile(&self, command: &Command) -> Result<Decided, Refusal> {
         match &command.action {
             Action::CreateOrganization { .. } => self.create(command),
+            Action::CreatePersonalOrganization { email_commitment } => self.create_personal(command, email_commitment),
             Action::UpdateOrganization { .. } => self.update(command),
+            Action::RequestCertification => {
+                self.may(command.actor, &Ask::about(OrganizationAction::RequestCertification), command.now)?;
+                command.expect_version(self.profile_version)?;
+                let from = self.certification;
+                let open = matches!(from, Certification::NotRequested | Certification::Rejected);
+                Ok(open.then_some(Event::OrganizationCertificationRequested { from }).into())
+            }
+            Action::DecideCertification { decision } => self.decide_certification(command, *decision),
             Action::DeleteOrganization { confirm_name } => {
                 self.may(command.actor, &Ask::about(OrganizationAction::DeleteOrganization), command.now)?;
                 if normalize(confirm_name) != normalize(&self.name) {
@@ -49,24 +108,44 @@ impl Organization {
         }
         let user_id = command.actor.user().ok_or(Refusal::UserRequired)?;
         if !kind.rules().created_by_people {
-            return Err(Refusal::invalid("kind", "must be TEAM or WORKSPACE"));
+            return Err(Refusal::invalid("kind", "must be TEAM, WORKSPACE or ENTERPRISE"));
         }
         check_organizations(*organizations)?;
-        Ok(vec![
-            Event::OrganizationCreated {
-                kind: *kind,
-                name: name.as_str().to_owned(),
-                description: description.as_ref().map(|text| text.as_str().to_owned()),
-            },
-            Event::MemberJoined {
-                user_id,
-                role_id: kind.rules().owner_role().id,
-                invitation_id: None,
-                invited_by: None,
-                email_commitment: email_commitment.clone(),
-            },
-        ]
-        .into())
+        let description = description.as_ref().map(|text| text.as_str().to_owned());
+        Ok(begin(*kind, name.as_str().to_owned(), description, user_id, email_commitment))
+    }
+
+    /// Every sign-in asks for it, so it is there already but for the first time.
+    fn create_personal(&self, command: &Command, email_commitment: &Commitment) -> Result<Decided, Refusal> {
+        let user_id = command.actor.user().ok_or(Refusal::UserRequired)?;
+        match self.lifecycle {
+            Lifecycle::Absent => Ok(begin(Kind::Personal, PERSONAL_NAME.to_owned(), None, user_id, email_commitment)),
+            Lifecycle::Living => Ok(Decided::default()),
+            Lifecycle::Deleted => Err(Refusal::NotFound { field: "organizationId" }),
+        }
+    }
+
+    fn decide_certification(&self, command: &Command, decision: CertificationDecision) -> Result<Decided, Refusal> {
+        if command.actor != Actor::Operator || self.lifecycle != Lifecycle::Living {
+            return Err(Refusal::NotFound { field: "organizationId" });
+        }
+        self.check_needs_certification()?;
+        let event = match (self.certification, decision) {
+            (Certification::Requested, CertificationDecision::Certify) => Event::OrganizationCertified {},
+            (Certification::Requested, CertificationDecision::Reject) => Event::OrganizationCertificationRejected {},
+            (Certification::Certified, CertificationDecision::Certify)
+            | (Certification::Rejected, CertificationDecision::Reject) => return Ok(Decided::default()),
+            _ => return Err(Refusal::invalid("organizationId", "names an organization with no open request")),
+        };
+        Ok(vec![event].into())
+    }
+
+    /// Refuses kinds that are never certified.
+    pub(super) fn check_needs_certification(&self) -> Result<(), Refusal> {
+        if self.kind.rules().needs_certification() {
+            return Ok(());
+        }
+        Err(Refusal::invalid("organizationId", "names an organization whose kind needs no certification"))
     }
 
     fn update(&self, command: &Command) -> Result<Decided, Refusal> {
@@ -109,6 +188,9 @@ impl Organization {
             Event::OrganizationRenamed { to, .. } => self.name.clone_from(to),
             Event::OrganizationDescriptionChanged { to, .. } => self.description.clone_from(to),
             Event::OrganizationDefaultRoleChanged { to, .. } => self.default_role = Some(*to),
+            Event::OrganizationCertificationRequested { .. } => self.certification = Certification::Requested,
+            Event::OrganizationCertified {} => self.certification = Certification::Certified,
+            Event::OrganizationCertificationRejected {} => self.certification = Certification::Rejected,
             // Nothing can be asked of it any more, so nothing of it has to be remembered.
             Event::OrganizationDeleted {} => {
                 *self = Self::tombstone(self.version);
@@ -116,6 +198,28 @@ impl Organization {
             _ => {}
         }
     }
+}
+
+/// An organization begins with its owner.
+fn begin(
+    kind: Kind,
+    name: String,
+    description: Option<String>,
+    user_id: UserId,
+    email_commitment: &Commitment,
+) -> Decided {
+    let role_id = kind.rules().owner_role().id;
+    vec![
+        Event::OrganizationCreated { kind, name, description },
+        Event::MemberJoined {
+            user_id,
+            role_id,
+            invitation_id: None,
+            invited_by: None,
+            email_commitment: email_commitment.clone(),
+        },
+    ]
+    .into()
 }
 
 impl<T: PartialEq + Clone> Change<T> {

@@ -4,6 +4,7 @@ mod api_keys;
 mod invitations;
 mod members;
 mod organization;
+mod roles;
 mod viewer;
 
 use async_graphql::MergedObject;
@@ -16,5 +17,6 @@ pub struct MutationRoot(
     organization::OrganizationMutations,
     members::MemberMutations,
     invitations::InvitationMutations,
+    roles::RoleMutations,
     api_keys::ApiKeyMutations,
 );

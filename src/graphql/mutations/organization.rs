@@ -21,7 +21,7 @@ use crate::graphql::{
 pub struct CreateOrganizationInput {
     /// Its name.
     name: String,
-    /// What it is for; TEAM or WORKSPACE.
+    /// What it is for; TEAM, WORKSPACE or ENTERPRISE.
     kind: OrganizationKind,
     /// What it is, in its own words.
     description: Option<String>,
@@ -51,6 +51,28 @@ pub struct LeaveOrganizationInput {
     organization_id: ID,
     /// What happens to the keys the caller created; they are kept, unless told otherwise.
     created_keys: Option<CreatedKeys>,
+}
+
+/// An enterprise to have certified.
+#[derive(Debug, InputObject)]
+pub struct RequestCertificationInput {
+    /// The organization.
+    organization_id: ID,
+}
+
+/// An ownership to hand over.
+#[derive(Debug, InputObject)]
+pub struct TransferOwnershipInput {
+    /// The organization.
+    organization_id: ID,
+    /// Who becomes the owner; an active member.
+    member_id: ID,
+    /// The role that the caller takes; MEMBER, unless told otherwise.
+    former_owner_role_id: Option<ID>,
+    /// Why; shown in the audit log.
+    reason: Option<String>,
+    /// Refuse if the member is at another version.
+    expected_version: Option<i32>,
 }
 
 /// An organization to delete.
@@ -146,12 +168,46 @@ impl OrganizationMutations {
             let Some(organization) = organization else { return Err(fields.stop()) };
             fields.check()?;
             let action = Action::UpdateOrganization { name, description, default_role };
-            let receipt = services(ctx)?.commands.execute(&caller(ctx)?, organization, action, terms).await?;
-            Ok(OrganizationPayload {
-                organization: access(ctx, organization).await?.map(Organization),
-                cursor: Some(ledger_cursor(receipt.version)),
-                user_errors: Vec::new(),
-            })
+            change(ctx, organization, action, terms).await
+        })
+        .await
+    }
+
+    /// Asks the operator to certify an enterprise, after which its members can be managed.
+    async fn request_certification(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which organization.")] input: RequestCertificationInput,
+    ) -> Result<OrganizationPayload> {
+        answer(ctx, async {
+            let (organization, terms) = about_organization(ctx, &input, &input.organization_id)?;
+            change(ctx, organization, Action::RequestCertification, terms).await
+        })
+        .await
+    }
+
+    /// Makes a member the owner in the caller's place; the caller takes another role. It is one event, so there is
+    /// always an owner.
+    async fn transfer_ownership(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "To whom.")] input: TransferOwnershipInput,
+    ) -> Result<OrganizationPayload> {
+        answer(ctx, async {
+            let mut fields = Fields::default();
+            let organization = fields.organization("organizationId", &input.organization_id);
+            let member = fields.member("memberId", organization, &input.member_id);
+            let named = input.former_owner_role_id.as_ref();
+            let former_owner_role = named.and_then(|id| fields.role("formerOwnerRoleId", organization, id));
+            let given = GivenTerms {
+                reason: input.reason.as_deref(),
+                expected_version: input.expected_version,
+                ..GivenTerms::default()
+            };
+            let terms = fields.terms(ctx, &input, given)?;
+            let (Some(organization), Some(member)) = (organization, member) else { return Err(fields.stop()) };
+            fields.check()?;
+            change(ctx, organization, Action::TransferOwnership { member, former_owner_role }, terms).await
         })
         .await
     }
@@ -202,4 +258,19 @@ fn about_organization(
     let Some(organization) = organization else { return Err(fields.stop()) };
     fields.check()?;
     Ok((organization, terms))
+}
+
+/// Gives a command about an organization, and reads the organization back.
+async fn change(
+    ctx: &Context<'_>,
+    organization: OrganizationId,
+    action: Action,
+    terms: Terms,
+) -> Result<OrganizationPayload, Stop> {
+    let receipt = services(ctx)?.commands.execute(&caller(ctx)?, organization, action, terms).await?;
+    Ok(OrganizationPayload {
+        organization: access(ctx, organization).await?.map(Organization),
+        cursor: Some(ledger_cursor(receipt.version)),
+        user_errors: Vec::new(),
+    })
 }

@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, Result, Si
 use chrono::{DateTime, Utc};
 
 use crate::graphql::{
-    context::{request, services, store},
+    context::{request, store},
     errors::{UserError, answer, payloads, unauthenticated},
     fields::Fields,
     people::User,
@@ -128,7 +128,7 @@ impl ViewerMutations {
         #[graphql(desc = "The link's token.")] input: CompleteSignInInput,
     ) -> Result<CompleteSignInPayload> {
         answer(ctx, async {
-            let signed_in = sign_in::complete(&services(ctx)?.commands.store, &input.token).await?;
+            let signed_in = sign_in::complete(store(ctx)?, &input.token, &request(ctx)?.origin).await?;
             let Some(signed_in) = signed_in else {
                 return Err(Refusal::invalid("token", "is not a sign-in link that is still good").into());
             };

@@ -217,7 +217,7 @@ async fn sign_in(store: &Store, person: &mut Person, ip: &str) {
     let link = Statement::new("SELECT link_id FROM sign_in_links WHERE ip = $1").bind(ip);
     let (link,): (Uuid,) = link.optional(&store.database).await.unwrap().unwrap();
     let token = store.server_key.sign_in_token(link);
-    let signed_in = sign_in::complete(store, token.expose_secret()).await.unwrap().unwrap();
+    let signed_in = sign_in::complete(store, token.expose_secret(), &Origin::default()).await.unwrap().unwrap();
     person.id = signed_in.user.user_id;
     person.last_login_at = store.now();
 }

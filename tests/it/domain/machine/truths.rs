@@ -194,6 +194,7 @@ impl Machine {
                 (key.status_at(self.now) == KeyStatus::Active).then_some(())?;
                 Some(Standing { level: key.level, owner: false, permissions: key.permissions, active: true })
             }
+            Actor::Operator => None,
         }
     }
 }
