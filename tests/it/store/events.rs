@@ -63,7 +63,7 @@ fn every_sample_decodes_and_comes_out_as_it_went_in() {
 fn every_type_of_event_has_a_sample() {
     let sampled: BTreeSet<_> = samples().into_iter().map(|(event_type, ..)| event_type).collect();
     assert_eq!(names(), sampled);
-    assert_eq!(names().len(), 22);
+    assert_eq!(names().len(), 30);
 }
 
 /// What nobody has written is an error, not a gap: an aggregate that skips an event is a wrong aggregate.
@@ -103,9 +103,9 @@ both_databases! {
     /// The ledger is a table that cqrs-es knows, with nothing hidden beside it.
     async fn the_stock_repositories_read_what_was_written(url: &str) {
         let world = World::open(url).await;
-        let Life { acme, gone, .. } = Life::live(&world).await;
+        let Life { acme, corp, gone, .. } = Life::live(&world).await;
         let mut seen = BTreeSet::new();
-        for organization in [acme, gone] {
+        for organization in [acme, corp, gone] {
             let ours = history::after(world.database(), organization, 0, u64::MAX).await.unwrap();
             let theirs = stock(world.database(), organization, None).await;
             assert_eq!(ours.len(), theirs.len());
