@@ -252,9 +252,12 @@ pub fn not_found() -> Error {
 /// The store failed: one sentence and a reference for the caller, everything else for the log.
 pub fn internal(ctx: &Context<'_>, error: &store::Error) -> Error {
     let reference = super::context::request(ctx).map(|request| request.origin.request_id.clone()).unwrap_or_default();
-    tracing::error!(reference, error = ?error, "a request failed");
+    match error {
+        store::Error::Closed => tracing::info!(reference, "a request came too late: the service is stopping"),
+        error => tracing::error!(reference, ?error, "a request failed"),
+    }
     let (code, sentence) = match error {
-        store::Error::Unavailable(_) | store::Error::Conflict | store::Error::Stopped => {
+        store::Error::Unavailable(_) | store::Error::Conflict | store::Error::Closed | store::Error::Stopped => {
             ("UNAVAILABLE", "The service is not available now")
         }
         _ => ("INTERNAL", "Something went wrong here"),

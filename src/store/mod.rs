@@ -104,6 +104,9 @@ pub enum Error {
         /// What is wrong.
         what: String,
     },
+    /// The service is stopping, and its connections are closed.
+    #[error("the store is closed")]
+    Closed,
     /// A task of the store has ended.
     #[error("the store has stopped")]
     Stopped,
@@ -115,6 +118,10 @@ impl From<sqlx::Error> for Error {
         let lost = |code: std::borrow::Cow<'_, str>| matches!(&*code, "55P03" | "40P01" | "40001");
         if error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(lost) {
             return Self::Conflict;
+        }
+        // What is still under way when the service stops finds its connections gone.
+        if matches!(error, sqlx::Error::PoolClosed) {
+            return Self::Closed;
         }
         Self::Unavailable(error)
     }

@@ -28,6 +28,19 @@ const SEEN: &[&str] = &[
     r#""leaveOrganization":{"cursor":""#,
     r#""auditLog":{"totalCount":16"#,
     r#""type":"organization.created""#,
+    r#""key":"TEAM_LEAD","name":"Team lead","level":3"#,
+    r#""permissions":["MEMBERS_READ","MEMBERS_INVITE"]"#,
+    r#""role":{"key":"TEAM_LEAD","level":3},"permissions":[]"#,
+    r#""code":"ROLE_IN_USE""#,
+    r#""memberCount":1"#,
+    r#""deletedRoleId":"rol_"#,
+    r#""code":"NOT_CERTIFIED""#,
+    r#""certification":"REQUESTED""#,
+    "  Corp\n",
+    " is certified.\n",
+    r#""code":"OWNER_MUST_TRANSFER""#,
+    r#""viewerRole":{"key":"MEMBER"}"#,
+    r#""leaveOrganization":{"cursor":""#,
 ];
 
 fn walk() -> String {
@@ -50,6 +63,7 @@ async fn the_walk_of_the_readme_shows_what_it_says() {
         .args(["-euo", "pipefail", "-c", &walk()])
         .env("SERVER", &server.address)
         .env("DATA", installation.data())
+        .env("ORGLEDGER", env!("CARGO_BIN_EXE_orgledger"))
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
@@ -62,5 +76,5 @@ async fn the_walk_of_the_readme_shows_what_it_says() {
     }
     server.stop().await;
     let verified = installation.run(&["verify"]).await;
-    assert_eq!(verified.out, "The chain holds: 1 organizations, 16 events.\n");
+    assert_eq!(verified.out, "The chain holds: 6 organizations, 38 events.\n");
 }

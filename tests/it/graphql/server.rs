@@ -15,10 +15,14 @@ use orgledger::{
     clock::Clock,
     commands::{Commands, INVITATION_LIFETIME},
     domain::Timestamp,
+    domain::{
+        Actor, GlobalId,
+        organization::{Action, Command, profile::CertificationDecision},
+    },
     entropy::Entropy,
     http::{Api, pages::Letters, router},
     mail::{Transport, courier::Courier},
-    store::{Database, Store},
+    store::{Database, Store, append::Origin, ledger::Request},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -142,6 +146,16 @@ impl Server {
     /// Tries to deliver what is due, once.
     pub async fn deliver(&self) -> usize {
         self.courier.deliver_due().await.unwrap()
+    }
+
+    /// The operator certifies an organization.
+    pub async fn certify(&self, organization: &str) {
+        let Ok(GlobalId::Organization(organization)) = organization.parse() else { panic!("{organization}") };
+        let action = Action::DecideCertification { decision: CertificationDecision::Certify };
+        let command = Command { actor: Actor::Operator, now: self.store.now(), expected_version: None, action };
+        let origin = Origin { request_id: "operator".to_owned(), ..Origin::default() };
+        let request = Request { organization, command, origin, details: Vec::new(), idempotency: None };
+        assert!(self.store.ledger.execute(request).await.unwrap().written);
     }
 
     /// Writes when credentials were last used, as the service does by itself every few seconds.

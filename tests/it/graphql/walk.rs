@@ -106,6 +106,37 @@ impl<'a> Walk<'a> {
         self.server.with_key(text(&answer, "/completeSignIn/sessionToken"))
     }
 
+    /// Somebody makes an organization; tells the variable that names it, and its id.
+    async fn organization(&mut self, who: (&str, &Client), name: &str, kind: &str) -> (Value, String) {
+        let made = self.done(who, "03", json!({ "name": name, "kind": kind })).await;
+        let id = text(&made, "/createOrganization/organization/id").to_owned();
+        (json!({ "organizationId": id }), id)
+    }
+
+    /// Somebody invites Bea, who accepts; tells her id as a member.
+    async fn admit(&mut self, by: (&str, &Client), bea: (&str, &Client), of: &Value, terms: Value) -> String {
+        let mut invitation = with(of, terms);
+        invitation["email"] = "bea@example.com".into();
+        self.done(by, "05", invitation).await;
+        let token = self.server.invitation_token("bea@example.com").await;
+        let answer = self.done(bea, "07", json!({ "token": token })).await;
+        text(&answer, "/acceptInvitation/member/id").to_owned()
+    }
+
+    /// The walk came by these lessons for the first time in the order of their numbers, others aside.
+    fn came_by(&self, numbers: &[usize]) {
+        let number = |name: &String| name.split('-').next().unwrap().parse::<usize>().unwrap();
+        let seen: Vec<_> = self.seen.iter().map(number).filter(|number| numbers.contains(number)).collect();
+        assert_eq!(seen, numbers);
+        let known = self.lessons.iter().map(|(name, _)| number(name)).max();
+        assert_eq!(known, Some(25), "one of the walks comes by every lesson");
+    }
+
+    fn hold(&self, golden: &str) {
+        let transcript = serde_json::to_string_pretty(&self.transcript).unwrap();
+        transcript::hold(golden, &format!("{transcript}\n"));
+    }
+
     /// Somebody follows the events from a cursor until the one with this sequence has come; tells them all.
     async fn follow(&mut self, (who, client): (&str, &Client), variables: Value, until: u64) -> Vec<Value> {
         let (name, document) = self.lesson("09");
@@ -229,11 +260,69 @@ both_databases! {
             assert_eq!(text(log[at], "/target/id"), id);
         }
 
-        let all: Vec<_> = walk.lessons.iter().map(|(name, _)| name.clone()).collect();
-        assert_eq!(walk.seen, all, "the walk comes by every lesson, in the order of their numbers");
-        let golden = serde_json::to_string_pretty(&walk.transcript).unwrap();
-        transcript::hold("tests/golden/walk.json", &format!("{golden}\n"));
+        walk.came_by(&(1..=19).collect::<Vec<_>>());
+        walk.hold("tests/golden/walk.json");
     }
+
+    /// The second walk: roles of one's own, an enterprise, and who owns it.
+    async fn a_workspace_makes_its_own_roles_and_an_enterprise_changes_hands(url: &str) {
+        let server = &Server::start(url).await;
+        let mut walk = Walk::begin(server);
+        let ada = walk.sign_in("Ada", "ada@example.com").await;
+        let ada = ("Ada", &ada);
+        let bea = walk.sign_in("Bea", "bea@example.com").await;
+        let bea = ("Bea", &bea);
+
+        // Ada makes a role, invites Bea with it, and gives it more to do.
+        let (acme, _) = walk.organization(ada, "Acme", "WORKSPACE").await;
+        let lead = json!({ "name": "Team lead", "level": 3, "permissions": ["MEMBERS_READ", "APPS_READ"] });
+        let made = walk.done(ada, "20", with(&acme, lead)).await;
+        let lead = text(&made, "/createRole/role/id").to_owned();
+        let bea_id = walk.admit(ada, bea, &acme, json!({ "roleId": lead })).await;
+        let held = |answer: &Value| list(answer, "/organization/member/permissions").len();
+        let profile = with(&acme, json!({ "memberId": bea_id }));
+        assert_eq!(held(&walk.done(ada, "21", profile.clone()).await), 2);
+        let grown = json!({ "roleId": lead, "permissions": ["MEMBERS_READ", "APPS_READ", "MEMBERS_INVITE"] });
+        walk.done(ada, "22", with(&acme, grown.clone())).await;
+        assert_eq!(held(&walk.done(bea, "21", profile.clone()).await), 3);
+        assert_eq!(walk.refused(bea, "22", with(&acme, grown)).await, "PERMISSION_REQUIRED");
+
+        // It goes only with another that takes its place.
+        assert_eq!(walk.refused(ada, "23", with(&acme, json!({ "roleId": lead }))).await, "ROLE_IN_USE");
+        let answer = walk.done(ada, "04", acme.clone()).await;
+        let roles = list(&answer, "/organization/roles");
+        let manager = text(roles.iter().find(|role| role["key"] == "MANAGER").unwrap(), "/id");
+        walk.done(ada, "23", with(&acme, json!({ "roleId": lead, "reassignToRoleId": manager }))).await;
+        let answer = walk.done(bea, "21", profile).await;
+        assert_eq!(answer["organization"]["member"]["role"]["key"], "MANAGER");
+        walk.done(ada, "19", with(&acme, json!({ "filter": { "types": ["role.*"] } }))).await;
+
+        // An enterprise waits for the operator.
+        let (corp, id) = walk.organization(ada, "Corp", "ENTERPRISE").await;
+        let invite = with(&corp, json!({ "email": "bea@example.com" }));
+        assert_eq!(walk.refused(ada, "05", invite).await, "NOT_CERTIFIED");
+        walk.done(ada, "24", corp.clone()).await;
+        server.certify(&id).await;
+        let bea_id = walk.admit(ada, bea, &corp, json!({})).await;
+
+        // Its super admin leaves by handing over first.
+        assert_eq!(walk.refused(ada, "18", corp.clone()).await, "OWNER_MUST_TRANSFER");
+        let over = json!({ "memberId": bea_id, "reason": "I retire." });
+        let answer = walk.done(ada, "25", with(&corp, over)).await;
+        assert_eq!(answer["transferOwnership"]["organization"]["viewerRole"]["key"], "MEMBER");
+        walk.done(ada, "18", corp.clone()).await;
+        let answer = walk.done(bea, "19", corp).await;
+        let log: Vec<_> = list(&answer, "/organization/auditLog/edges").iter().rev().map(|edge| told(&edge["node"])).collect();
+        assert_eq!(log, HANDOVER);
+        walk.came_by(&(20..=25).collect::<Vec<_>>());
+        walk.hold("tests/golden/walk-roles.json");
+    }
+}
+
+/// The same variables, of an organization.
+fn with(organization: &Value, mut variables: Value) -> Value {
+    variables["organizationId"] = organization["organizationId"].clone();
+    variables
 }
 
 /// An entry of the audit log in one line: who did what to whom, and what changed.
@@ -268,4 +357,17 @@ const STEPS: [&str; 16] = [
     "ada@example.com: member.deactivated Cyn (status ACTIVE → INACTIVE)",
     "ada@example.com: member.role_changed Bea (role CO_ADMIN → ADMIN)",
     "ada@example.com: member.left ada@example.com (role ADMIN → nothing, status ACTIVE → FORMER)",
+];
+
+/// What the audit log says about the enterprise.
+const HANDOVER: [&str; 9] = [
+    "ada@example.com: organization.created Corp (kind nothing → ENTERPRISE, name nothing → Corp)",
+    "ada@example.com: member.joined ada@example.com (role nothing → SUPER_ADMIN, status nothing → ACTIVE)",
+    "ada@example.com: organization.certification_requested Corp (certification NOT_REQUESTED → REQUESTED)",
+    "Operator: organization.certified Corp (certification REQUESTED → CERTIFIED)",
+    "ada@example.com: invitation.sent bea@example.com (role nothing → MEMBER, state nothing → PENDING)",
+    "bea@example.com: invitation.accepted bea@example.com (state PENDING → ACCEPTED)",
+    "bea@example.com: member.joined bea@example.com (role nothing → MEMBER, status nothing → ACTIVE)",
+    "ada@example.com: member.ownership_transferred bea@example.com (role MEMBER → SUPER_ADMIN, formerOwnerRole SUPER_ADMIN → MEMBER)",
+    "ada@example.com: member.left ada@example.com (role MEMBER → nothing, status ACTIVE → FORMER)",
 ];
