@@ -19,9 +19,15 @@ use super::{
     socket::Socket,
 };
 
+mod enterprise;
+mod enterprise_roles;
 mod team;
 mod team_keys;
 mod team_members;
+mod workspace;
+mod workspace_keys;
+mod workspace_ranks;
+mod workspace_roles;
 
 const BEA: &str = "bea@example.com";
 const CYN: &str = "cyn@example.com";
@@ -126,6 +132,11 @@ async fn named(person: Client, name: &str) -> Client {
 /// The newest letter to an address, subject and all.
 async fn last_letter(acme: &Acme<'_>, email: &str) -> String {
     acme.server.letters_to(email).await.pop().unwrap_or_else(|| panic!("no letter to {email}"))
+}
+
+/// Whether one of the letters to an address says this. Letters that go out together have no order.
+async fn heard(acme: &Acme<'_>, email: &str, part: &str) -> bool {
+    acme.server.letters_to(email).await.iter().any(|letter| letter.contains(part))
 }
 
 /// A member's page that is told what changes, and has begun to be.
