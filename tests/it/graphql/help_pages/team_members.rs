@@ -70,7 +70,7 @@ both_databases! {
         };
         let (yes, myself) = (Value::Null, json!("RANK_TOO_LOW"));
         assert_eq!(menus(&acme.ada).await, [myself, yes.clone(), yes], "admins may remove each other");
-        assert_eq!(menus(&bea).await, [json!("PERMISSION_REQUIRED"), json!("PERMISSION_REQUIRED"), json!("PERMISSION_REQUIRED")]);
+        assert_eq!(menus(&bea).await, ["PERMISSION_REQUIRED"; 3]);
         for email in [ADA, BEA, CYN] {
             let code = refused(&bea, &acme, "RemoveMember", about(&acme, email).await).await;
             assert_eq!(code, "PERMISSION_REQUIRED: This needs the permission MEMBERS_REMOVE.");
@@ -243,7 +243,7 @@ both_databases! {
             let roles = answer["organization"]["roles"].as_array().unwrap().clone();
             roles.iter().filter(|role| role["viewerCanAssign"] == true).count()
         };
-        assert_eq!((offered(&acme.ada).await, assignable(&acme.ada).await), (vec!["ADMIN".into(), "AUDITOR".into(), "MEMBER".into()], 3));
+        assert_eq!((offered(&acme.ada).await.join(" "), assignable(&acme.ada).await), ("ADMIN AUDITOR MEMBER".into(), 3));
         assert_eq!((offered(&bea).await, assignable(&bea).await), (Vec::<String>::new(), 0));
         for role in ["ADMIN", "AUDITOR", "MEMBER"] {
             let give = with_role(&acme, CYN, role).await;

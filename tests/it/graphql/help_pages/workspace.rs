@@ -104,6 +104,18 @@ both_databases! {
         );
     }
 
+    // B, inviting: the name in the form is what the inviter calls them, and changes nobody's own.
+    async fn who_has_a_name_keeps_it_whatever_the_invitation_called_them(url: &str) {
+        let server = Server::start(url).await;
+        let acme = Acme::workspace(&server).await;
+        let bea = named(server.person(BEA).await, "Beatrix Brook").await;
+        done(&acme.ada, &acme, "InviteMember", json!({ "name": "Bee", "email": BEA })).await;
+        assert!(last_letter(&acme, BEA).await.contains("Hello Bee,"));
+        let token = server.invitation_token(BEA).await;
+        assert_eq!(bea.refusals("AcceptInvitation", json!({ "token": token })).await, [""; 0]);
+        assert_eq!(row(&acme.ada, &acme, BEA).await["user"]["name"], "Beatrix Brook");
+    }
+
     // B, editing a member: another role.
     async fn editing_a_member_gives_another_role_at_once_and_tells_them(url: &str) {
         let server = Server::start(url).await;

@@ -195,4 +195,26 @@ both_databases! {
         done(&acme.ada, &acme, "ChangeMemberRole", with_role(&acme, BEA, "CO_ADMIN").await).await;
         assert_eq!(assignable(&bea, &acme).await, "MANAGER AUDITOR MEMBER");
     }
+
+    // B, the hierarchy: a role of the workspace's own is given by who stands above it and holds all of it.
+    async fn a_co_admin_gives_a_role_of_the_workspaces_own_only_if_they_hold_all_of_it(url: &str) {
+        let server = Server::start(url).await;
+        let acme = Acme::workspace(&server).await;
+        let bea = acme.join(BEA, "CO_ADMIN").await;
+        acme.join(CYN, "MEMBER").await;
+        let give = async |name: &str, level: i32, permission: &str| {
+            let wish = json!({ "name": name, "level": level, "permissions": [permission] });
+            let made = done(&acme.ada, &acme, "CreateRole", wish).await;
+            let mut give = about(&acme, CYN).await;
+            give["roleId"] = made["role"]["id"].clone();
+            give
+        };
+        done(&bea, &acme, "ChangeMemberRole", give("Support", 3, "API_KEYS_READ").await).await;
+        let not_held = "PERMISSION_NOT_HELD: You cannot give permissions that you do not hold yourself.";
+        assert_eq!(refused(&bea, &acme, "ChangeMemberRole", give("Cashier", 3, "BILLING_MANAGE").await).await, not_held);
+        let as_high = "ROLE_NOT_ASSIGNABLE: You cannot give the role DEPUTY.";
+        assert_eq!(refused(&bea, &acme, "ChangeMemberRole", give("Deputy", 2, "APPS_READ").await).await, as_high);
+        assert_eq!(offered(&bea, &acme, CYN).await, "MANAGER SUPPORT AUDITOR MEMBER");
+        assert_eq!(assignable(&bea, &acme).await, "MANAGER SUPPORT AUDITOR MEMBER");
+    }
 }
