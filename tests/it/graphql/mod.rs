@@ -6,6 +6,7 @@
 
 mod acme;
 mod api_keys;
+mod help_pages;
 mod history;
 mod invitations;
 mod isolation;

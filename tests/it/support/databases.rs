@@ -16,18 +16,21 @@ use std::io::{Write, stderr};
 use super::postgres;
 
 /// Makes the tests `name::on_sqlite` and `name::on_postgres` of each function in it, which gets the database's URL.
+/// With `ignored("why")` before a function, both wait until somebody asks for them.
 macro_rules! both_databases {
-    ($($(#[$meta:meta])* async fn $name:ident($url:ident: &str) $body:block)+) => {$(
+    ($($(#[$meta:meta])* $(ignored($reason:literal))? async fn $name:ident($url:ident: &str) $body:block)+) => {$(
         $(#[$meta])*
         async fn $name($url: &str) $body
 
         mod $name {
             #[tokio::test(flavor = "multi_thread")]
+            $(#[ignore = $reason])?
             async fn on_sqlite() {
                 $crate::support::databases::on_sqlite(super::$name).await;
             }
 
             #[tokio::test(flavor = "multi_thread")]
+            $(#[ignore = $reason])?
             async fn on_postgres() {
                 $crate::support::databases::on_postgres(concat!(module_path!(), "::on_postgres"), super::$name).await;
             }
