@@ -21,6 +21,6 @@ mod server;
 mod signing_in;
 mod socket;
 mod subscriptions;
-mod transcript;
+pub mod transcript;
 mod transport;
 mod walk;
