@@ -27,6 +27,7 @@ mod actions;
 mod coverage;
 mod mirror;
 mod names;
+mod paths;
 mod powers;
 mod steps;
 mod truths;
