@@ -17,6 +17,7 @@ mod operations;
 mod organization;
 mod pages;
 mod paging;
+mod roles;
 mod schema;
 mod server;
 mod signing_in;
