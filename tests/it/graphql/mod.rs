@@ -17,6 +17,7 @@ mod operations;
 mod organization;
 mod pages;
 mod paging;
+mod role_effects;
 mod roles;
 mod schema;
 mod server;
