@@ -16,4 +16,4 @@ mod purge;
 mod rebuild;
 mod schema;
 mod verify;
-mod world;
+pub mod world;
