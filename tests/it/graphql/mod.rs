@@ -6,6 +6,7 @@
 
 mod acme;
 mod api_keys;
+mod enterprise;
 mod history;
 mod inside;
 mod invitations;
@@ -19,6 +20,7 @@ mod pages;
 mod paging;
 mod role_effects;
 mod roles;
+mod scene;
 mod schema;
 mod server;
 mod signing_in;
