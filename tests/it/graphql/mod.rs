@@ -14,6 +14,7 @@ mod isolation;
 mod letters;
 mod may_i;
 mod members;
+mod membership_letters;
 mod operations;
 mod organization;
 mod pages;
