@@ -76,7 +76,10 @@ fn the_same_answer_again_changes_nothing() {
 
 #[test]
 fn without_an_open_request_there_is_nothing_to_answer() {
-    let refusal = Refusal::invalid("organizationId", "names an organization with no open request");
+    let refusal = Refusal::NotPossible {
+        field: "organizationId",
+        sentence: "This organization has no open request for certification.",
+    };
     let closed = [
         (C::NotRequested, Answer::Certify),
         (C::NotRequested, Answer::Reject),
@@ -134,7 +137,8 @@ fn the_operator_answers_living_organizations_only_and_does_nothing_else() {
 
 #[test]
 fn other_kinds_need_no_certification() {
-    let refusal = Refusal::invalid("organizationId", "names an organization whose kind needs no certification");
+    let refusal =
+        Refusal::NotPossible { field: "organizationId", sentence: "Organizations of this kind need no certification." };
     for kind in [Kind::Personal, Kind::Team, Kind::Workspace] {
         only_admin(kind).when(ADMIN, REQUEST).then_refused(refusal.clone());
         only_admin(kind).when(Actor::Operator, decide(Answer::Certify)).then_refused(refusal.clone());

@@ -73,7 +73,8 @@ fn it_has_no_members_to_manage() {
 #[test]
 fn it_is_neither_left_nor_deleted() {
     personal().when(ADMIN, leave()).then_refused(Refusal::OwnerMustTransfer);
-    let refusal = Refusal::invalid("organizationId", "names a personal organization, which stays with its person");
+    let refusal =
+        Refusal::NotPossible { field: "organizationId", sentence: "A personal organization stays with its person." };
     for confirm_name in ["Personal", "Acme"] {
         let action = Action::DeleteOrganization { confirm_name: confirm_name.to_owned() };
         personal().when(ADMIN, action).then_refused(refusal.clone());
@@ -85,8 +86,8 @@ fn it_has_neither_custom_roles_nor_a_certification() {
     let story = personal();
     assert_eq!(story.organization.roles().map(|(_, role)| role.key.as_str()).collect::<Vec<_>>(), ["OWNER"]);
     let request = story.when(ADMIN, Action::RequestCertification);
-    let kind = "names an organization whose kind needs no certification";
-    request.then_refused(Refusal::invalid("organizationId", kind));
+    let kind = "Organizations of this kind need no certification.";
+    request.then_refused(Refusal::NotPossible { field: "organizationId", sentence: kind });
 }
 
 #[test]

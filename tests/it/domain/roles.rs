@@ -202,7 +202,8 @@ fn the_level_of_a_role_is_2_to_9() {
 
 #[test]
 fn only_a_workspace_has_custom_roles() {
-    let refusal = Refusal::invalid("organizationId", "names an organization whose kind has no custom roles");
+    let refusal =
+        Refusal::NotPossible { field: "organizationId", sentence: "Organizations of this kind have no custom roles." };
     for kind in [Kind::Personal, Kind::Team, Kind::Enterprise] {
         for action in [new_role(PORTER, 5).into(), rename_role(PORTER, "Other"), delete_role(PORTER)] {
             only_admin(kind).when(ADMIN, action).then_refused(refusal.clone());
@@ -279,7 +280,7 @@ fn an_organization_has_up_to_fifty_custom_roles() {
 
 #[test]
 fn built_in_roles_are_neither_edited_nor_deleted() {
-    let refusal = Refusal::invalid("roleId", "names a built-in role, which stays as it is");
+    let refusal = Refusal::NotPossible { field: "roleId", sentence: "A built-in role stays as it is." };
     for key in ["ADMIN", "CO_ADMIN", "MANAGER", "MEMBER", "AUDITOR"] {
         let to = Some(role("MEMBER"));
         let replaced = Action::DeleteRole { role: role(key), reassign_to: to };

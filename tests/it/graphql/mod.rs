@@ -6,6 +6,7 @@
 
 mod acme;
 mod api_keys;
+mod enterprise;
 mod help_pages;
 mod history;
 mod inside;
@@ -14,12 +15,14 @@ mod isolation;
 mod letters;
 mod may_i;
 mod members;
+mod membership_letters;
 mod operations;
 mod organization;
 mod pages;
 mod paging;
 mod role_effects;
 mod roles;
+mod scene;
 mod schema;
 mod server;
 mod signing_in;

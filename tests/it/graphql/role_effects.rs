@@ -180,6 +180,16 @@ both_databases! {
         assert_eq!(sent["inviteMember"]["invitation"]["role"]["key"], "AUDITOR");
     }
 
+    async fn a_role_that_cannot_take_the_place_of_another_is_the_field_of_the_refusal(url: &str) {
+        let server = Server::start(url).await;
+        let acme = Acme::workspace(&server).await;
+        let role = make(&acme, "Editor", 3, &[]).await;
+        acme.ada.operation("UpdateOrganization", acme.with(json!({ "defaultInvitationRoleId": role }))).await;
+        let delete = json!({ "organizationId": acme.id, "roleId": role, "reassignToRoleId": acme.role("ADMIN") });
+        let field = json!(["input", "reassignToRoleId"]);
+        assert_eq!(refusal(&role_mutation(&acme.ada, "deleteRole", delete).await)["field"], field);
+    }
+
     async fn a_deletion_moves_members_invitations_and_the_default_to_another_role(url: &str) {
         let server = Server::start(url).await;
         let Deleted { acme, role, before, changes, .. } = Deleted::tell(&server).await;

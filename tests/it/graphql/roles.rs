@@ -252,7 +252,6 @@ both_databases! {
     }
 
     /// Like every other command of who is no member.
-    #[ignore = "a repetition answers who was removed with a cursor and no role, where it should be NOT_FOUND"]
     async fn a_repetition_checks_access_again(url: &str) {
         let server = Server::start(url).await;
         let acme = Acme::workspace(&server).await;

@@ -192,8 +192,6 @@ macro_rules! in_one_thread {
 }
 in_one_thread! {
     a_page_of_members_costs_the_same_however_long_it_is
-    #[ignore = "every question of a request compares the state with the head, because all begin before the first has"]
     what_may_be_done_to_a_page_of_members_costs_two_statements_more
-    #[ignore = "every question of a request compares the state with the head, because all begin before the first has"]
     roles_with_their_counts_cost_the_same_however_many_there_are
 }

@@ -5,6 +5,7 @@ mod chain;
 mod events;
 mod idempotency;
 mod invitations;
+mod kinds;
 mod ledger;
 mod life;
 mod locks;

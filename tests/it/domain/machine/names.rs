@@ -123,6 +123,7 @@ every! { REFUSALS, refusal_name, Refusal:
     InviterCannotGrant
     LimitReached
     InvalidInput
+    NotPossible
     VersionMismatch
     IdempotencyMismatch
     Conflict

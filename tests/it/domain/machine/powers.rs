@@ -3,7 +3,7 @@
 //! Powers are compared before and after, whatever the events say of it: a path that nobody thought of gives power
 //! too, and is found here.
 
-use orgledger::domain::organization::{api_keys::KeyStatus, members::MemberStatus};
+use orgledger::domain::organization::{api_keys::KeyStatus, event::ExpiryChange, members::MemberStatus};
 
 use super::{
     mirror::{KeySeen, Mirror, RoleSeen},
@@ -138,8 +138,11 @@ pub(super) fn check_gift(before: &Mirror, command: &Command, event: &Event) -> T
         before.roles.get(role).is_some_and(|role| role.level > by.level && !role.built_in && !role.owner)
     };
     let key = |id: &ApiKeyId| before.api_keys.get(id);
-    // The maker of a key may act on it whatever their rank; what that lets pass stands in `paths`.
-    let obeys = |id: &ApiKeyId| key(id).is_some_and(|key| key.level > by.level || key.created_by == command.actor);
+    // The maker of a key may act on it from beside.
+    let obeys = |id: &ApiKeyId| {
+        let made = |of: Actor| of == command.actor;
+        key(id).is_some_and(|key| key.level > by.level || (key.level == by.level && made(key.created_by)))
+    };
     let gives_key = |id: &ApiKeyId| obeys(id) && key(id).is_some_and(|key| by.holds(key.permissions));
     let allowed = match event {
         Event::MemberRoleChanged { user_id, to, .. } if user_id.actor() == command.actor => {
@@ -169,6 +172,16 @@ pub(super) fn check_gift(before: &Mirror, command: &Command, event: &Event) -> T
         }
         Event::RoleDeleted { role_id, .. } => above_role(role_id),
         Event::ApiKeyCreated { created_by, .. } => *created_by == command.actor,
+        Event::ApiKeyUpdated {
+            api_key_id,
+            permissions,
+            expires_at: Some(ExpiryChange { from: Some(from), to }),
+            ..
+        } if to.is_none_or(|to| to > *from) => {
+            // More time is a gift of everything that is in the key afterwards.
+            let after = permissions.as_ref().map(|change| change.to);
+            obeys(api_key_id) && key(api_key_id).is_some_and(|key| by.holds(after.unwrap_or(key.permissions)))
+        }
         Event::ApiKeyUpdated { api_key_id, .. }
         | Event::ApiKeyDisabled { api_key_id }
         | Event::ApiKeyRevoked { api_key_id, .. } => obeys(api_key_id),

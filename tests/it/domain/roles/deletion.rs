@@ -112,7 +112,6 @@ fn an_expired_invitation_with_a_deleted_role_stays_expired() {
 }
 
 #[test]
-#[ignore = "resending asks for the role before it asks for the state of the invitation"]
 fn an_ended_invitation_with_a_deleted_role_says_that_it_has_ended_when_it_is_resent() {
     let invited = unused().having(ADMIN, invite_to(INVITATION, STRANGER, PORTER));
     let expired = invited.clone().at(day(7)).having(ADMIN, delete_role(PORTER));

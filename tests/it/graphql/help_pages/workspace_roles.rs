@@ -259,7 +259,6 @@ both_databases! {
     }
 
     // B, forms about roles: what is refused is marked where it was chosen.
-    ignored("the field of a refusal is that of another mutation: permissions or roleId, whatever the form has")
     async fn a_refusal_points_at_an_input_that_the_form_has(url: &str) {
         let server = Server::start(url).await;
         let acme = Acme::workspace(&server).await;
