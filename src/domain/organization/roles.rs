@@ -85,6 +85,7 @@ fn key_of(name: &Name) -> Result<String, Refusal> {
     let plain = deunicode::deunicode(name.as_str()).to_ascii_uppercase();
     let words = plain.split(|character: char| !character.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let key: String = words.collect::<Vec<_>>().join("_").chars().take(KEY_LIMIT).collect();
+    let key = key.trim_end_matches('_').to_owned();
     if key.is_empty() {
         return Err(Refusal::invalid("name", "must have a letter or a digit"));
     }
@@ -170,7 +171,8 @@ impl Organization {
         self.may(command.actor, &ask, command.now)?;
         let role = self.role(*role_id)?;
         command.expect_version(role.version)?;
-        if let Some(name) = name {
+        // A form that sends every field sends the name that is there already; that takes it from nobody.
+        if let Some(name) = name.as_ref().filter(|name| name.as_str() != role.name) {
             self.check_role_name(name, Some(*role_id))?;
         }
         let name = name.as_ref().and_then(|to| Change::between(&role.name, to.as_str().to_owned()));

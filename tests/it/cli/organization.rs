@@ -107,7 +107,7 @@ both_databases! {
                 assert!(told.ends_with(&format!("{id}: Not found.")), "{verb} {id}: {told}");
             }
             let told = complaint(&installation, &[verb, &team]).await;
-            assert!(told.contains("needs no certification"), "{verb}: {told}");
+            assert!(told.contains("need no certification"), "{verb}: {told}");
             let long = "x".repeat(1001);
             let told = complaint(&installation, &[verb, &corp, "--reason", &long]).await;
             assert!(told.contains("--reason must have at most 1000 characters"), "{verb}: {told}");
