@@ -99,6 +99,7 @@ fn a_crate_outside_its_folder_is_found() {
 fn every_file_says_why_it_exists_and_is_finished() {
     hold("src", form);
     hold("tests/it", form);
+    hold("tests/bench", form);
 }
 
 #[test]
@@ -234,7 +235,7 @@ fn dependencies(manifest: &str) -> Vec<String> {
 fn hold(folder: &str, check: fn(&str, &str) -> Vec<String>) {
     let sources: Vec<_> =
         files(folder).into_iter().filter(|path| Path::new(path).extension().is_some_and(|e| e == "rs")).collect();
-    assert!(sources.iter().any(|path| path.contains("domain/mod.rs")), "{folder} is not where it was");
+    assert!(!sources.is_empty(), "{folder} is not where it was");
     let mut complaints = Vec::new();
     for path in &sources {
         complaints.extend(check(path, &read(path)).iter().map(|found| format!("{path}:{found}")));
