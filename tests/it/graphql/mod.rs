@@ -4,21 +4,21 @@
 //! courier that goes when it is told to. Its clients are actors: a person who signed in by an emailed link, an API
 //! key, nobody. What they send are the documents of `tests/fixtures/operations.graphql`, or their own.
 
-mod acme;
+pub mod acme;
 mod api_keys;
 mod history;
 mod invitations;
 mod isolation;
 mod letters;
 mod members;
-mod operations;
+pub mod operations;
 mod organization;
 mod pages;
 mod paging;
 mod schema;
-mod server;
+pub mod server;
 mod signing_in;
-mod socket;
+pub mod socket;
 mod subscriptions;
 mod transcript;
 mod transport;
