@@ -1,17 +1,19 @@
 //! Who is calling. A credential is resolved anew for every request and every operation on a socket, so what was
 //! taken away is gone with the next one.
 
+pub mod oidc;
 pub mod sign_in;
 pub mod usage;
 
 use crate::{
     domain::{
-        Actor, ApiKeyId, OrganizationId, SessionId, UserId,
+        Actor, ApiKeyId, OrganizationId, SessionId, Timestamp, UserId,
         organization::{Permissions, api_keys::KeyStatus},
     },
     secrets::{ApiKeySecret, SessionToken},
-    store::{self, Store, api_keys, sessions},
+    store::{self, Store, api_keys, append::Origin, identities, sessions},
 };
+use oidc::Oidc;
 use usage::Usage;
 
 /// Who is calling.
@@ -23,8 +25,8 @@ pub enum Principal {
     User {
         /// The person.
         user: UserId,
-        /// The session they signed in with.
-        session: SessionId,
+        /// What they showed.
+        proof: Proof,
     },
     /// An API key, which sees and changes its own organization only.
     ApiKey {
@@ -34,6 +36,18 @@ pub enum Principal {
         api_key: ApiKeyId,
         /// What it may do.
         permissions: Permissions,
+    },
+}
+
+/// What a person showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// The token of a session of ours.
+    Session(SessionId),
+    /// A token of the identity provider.
+    Token {
+        /// From when on it is not taken any more.
+        expires_at: Timestamp,
     },
 }
 
@@ -62,23 +76,46 @@ pub enum Error {
     /// It is unknown, ended, expired or not a credential at all; which, is not told.
     #[error("the credential is not valid")]
     Invalid,
+    /// The identity provider's keys are not known, and it does not answer.
+    #[error("the identity provider does not answer")]
+    Provider,
     /// The store could not answer.
     #[error(transparent)]
     Store(#[from] store::Error),
 }
 
-/// The principal behind the text after `Bearer`; without one, nobody.
-pub async fn authenticate(store: &Store, usage: &Usage, bearer: Option<&str>) -> Result<Principal, Error> {
-    let Some(bearer) = bearer else { return Ok(Principal::Anonymous) };
-    if bearer.starts_with(ApiKeySecret::PREFIX) {
-        return authenticate_key(store, usage, bearer).await;
+/// The principal behind the text after `Bearer`; without one, nobody. The three kinds of credentials are told apart by
+/// their form; tokens of an identity provider are taken where there is one.
+pub async fn authenticate(
+    store: &Store,
+    usage: &Usage,
+    oidc: Option<&Oidc>,
+    bearer: Option<&str>,
+    origin: &Origin,
+) -> Result<Principal, Error> {
+    match (bearer, oidc) {
+        (None, _) => Ok(Principal::Anonymous),
+        (Some(key), _) if key.starts_with(ApiKeySecret::PREFIX) => authenticate_key(store, usage, key).await,
+        (Some(token), _) if token.starts_with(SessionToken::PREFIX) => {
+            authenticate_session(store, usage, token, origin).await
+        }
+        (Some(token), Some(oidc)) => authenticate_token(store, oidc, token, origin).await,
+        (Some(_), None) => Err(Error::Invalid),
     }
-    let token = SessionToken::parse(bearer).ok_or(Error::Invalid)?;
+}
+
+async fn authenticate_session(store: &Store, usage: &Usage, token: &str, origin: &Origin) -> Result<Principal, Error> {
+    let token = SessionToken::parse(token).ok_or(Error::Invalid)?;
     let now = store.now();
     let session = sessions::find(&store.database, &token.hash(), now).await?.ok_or(Error::Invalid)?;
-    let id = SessionId(session.session_id);
-    usage.session_used(id, session.last_seen_at, now);
-    Ok(Principal::User { user: UserId(session.user_id), session: id })
+    usage.session_used(&session, origin, now);
+    Ok(Principal::User { user: UserId(session.user_id), proof: Proof::Session(SessionId(session.session_id)) })
+}
+
+async fn authenticate_token(store: &Store, oidc: &Oidc, token: &str, origin: &Origin) -> Result<Principal, Error> {
+    let identity = oidc.identify(token, store.now()).await?;
+    let user = sign_in::by_identity(store, &identity, origin).await?.ok_or(Error::Invalid)?;
+    Ok(Principal::User { user, proof: Proof::Token { expires_at: identity.expires_at } })
 }
 
 async fn authenticate_key(store: &Store, usage: &Usage, bearer: &str) -> Result<Principal, Error> {
@@ -99,7 +136,12 @@ async fn authenticate_key(store: &Store, usage: &Usage, bearer: &str) -> Result<
 pub async fn still_holds(store: &Store, principal: &Principal) -> Result<bool, store::Error> {
     match principal {
         Principal::Anonymous => Ok(true),
-        Principal::User { session, .. } => sessions::is_living(&store.database, *session, store.now()).await,
+        Principal::User { proof: Proof::Session(session), .. } => {
+            sessions::is_living(&store.database, *session, store.now()).await
+        }
+        Principal::User { user, proof: Proof::Token { expires_at } } => {
+            Ok(store.now() < *expires_at && identities::has_some(&store.database, *user).await?)
+        }
         Principal::ApiKey { organization, api_key, .. } => {
             api_keys::is_active(&store.database, *organization, *api_key, store.now()).await
         }

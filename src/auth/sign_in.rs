@@ -1,5 +1,6 @@
-//! Signing in by an emailed link: asked for, looked at, completed.
+//! Signing in: by an emailed link, which is asked for, looked at and completed; and by an identity of the provider.
 
+use super::oidc::Identity;
 use crate::{
     domain::{
         Actor, OrganizationId, SessionId, Timestamp, UserId,
@@ -10,9 +11,10 @@ use crate::{
     store::{
         self, Store,
         append::Origin,
+        identities::{self, NewIdentity},
         ledger::{Failure, Request},
         sessions,
-        users::UserRow,
+        users::{self, NewUser, UserRow},
     },
 };
 
@@ -54,17 +56,64 @@ pub async fn complete(store: &Store, token: &str, origin: &Origin) -> Result<Opt
         token_hash: token.hash(),
         user_id: UserId(store.entropy.uuid()),
         salt: store.entropy.bytes(),
+        ip: origin.ip.clone(),
+        user_agent: origin.user_agent.clone(),
     };
     let Some(user) = sessions::complete(&store.database, link, new, now).await? else { return Ok(None) };
-    // The link is used up by now, so whoever has it is signed in whatever becomes of this; the next sign-in tries again.
-    if let Err(error) = ensure_personal(store, &user, origin).await {
-        tracing::warn!(?error, "a personal organization was not made");
-    }
+    // The link is used up by now, so whoever has it is signed in whatever becomes of this.
+    ensure_personal(store, &user, origin).await;
     Ok(Some(SignedIn { token, session, expires_at: now + sessions::SESSION_LIFETIME, user }))
 }
 
-/// Makes the person's PERSONAL organization, if it is not there.
-async fn ensure_personal(store: &Store, user: &UserRow, origin: &Origin) -> Result<(), Failure> {
+/// The person of an identity; `None` where it is nobody's and can become nobody's. The first time, the address decides
+/// who it is: it has to be verified, and its person must not have another identity of this provider. From then on the
+/// provider's name of the person decides, whatever address a token carries.
+pub async fn by_identity(store: &Store, identity: &Identity, origin: &Origin) -> Result<Option<UserId>, store::Error> {
+    let database = &store.database;
+    let (user, is_new) = match identities::find(database, &identity.issuer, &identity.subject).await? {
+        Some(user) => (user, false),
+        None => match link(store, identity).await? {
+            Some(user) => (user, true),
+            None => return Ok(None),
+        },
+    };
+    let id = UserId(user.user_id);
+    if let Some(name) = identity.name.as_ref().filter(|_| is_new) {
+        users::suggest_name(database, id, name).await?;
+    }
+    let signed_in_at = identity.signed_in_at.filter(|at| *at > user.last_login_at);
+    if let Some(at) = signed_in_at {
+        users::note_login(database, id, at).await?;
+    }
+    if is_new || signed_in_at.is_some() {
+        ensure_personal(store, &user, origin).await;
+    }
+    Ok(Some(id))
+}
+
+async fn link(store: &Store, identity: &Identity) -> Result<Option<UserRow>, store::Error> {
+    let Some(email) = identity.email.clone() else { return Ok(None) };
+    let entropy = &store.entropy;
+    let new = NewIdentity {
+        user: NewUser { id: UserId(entropy.uuid()), salt: entropy.bytes(), email },
+        issuer: &identity.issuer,
+        subject: &identity.subject,
+    };
+    let user = identities::link(&store.database, &new, store.now()).await?;
+    if user.is_none() {
+        tracing::warn!(issuer = identity.issuer, "an identity was refused: the person of its address has another one");
+    }
+    Ok(user)
+}
+
+/// Makes the person's PERSONAL organization, if it is not there. What cannot be made now is with the next sign-in.
+async fn ensure_personal(store: &Store, user: &UserRow, origin: &Origin) {
+    if let Err(error) = make_personal(store, user, origin).await {
+        tracing::warn!(?error, "a personal organization was not made");
+    }
+}
+
+async fn make_personal(store: &Store, user: &UserRow, origin: &Origin) -> Result<(), Failure> {
     let person = UserId(user.user_id);
     let email_commitment = commitment(&user.salt, &user.email_key);
     let command = Command {

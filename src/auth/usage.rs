@@ -10,20 +10,24 @@ use chrono::TimeDelta;
 
 use crate::{
     domain::{ApiKeyId, OrganizationId, SessionId, Timestamp},
-    store::{self, Store, api_keys, sessions},
+    store::{
+        self, Store, api_keys,
+        append::Origin,
+        sessions::{self, Seen, SessionRow},
+    },
 };
 
 /// How often what was noted is written; the specification asks for a minute at most.
 pub const FLUSH_EVERY: Duration = Duration::from_secs(20);
 /// How old a session's last use may be before it is noted again.
 const SESSION_PRECISION: TimeDelta = TimeDelta::minutes(1);
-/// How many keys one statement writes: three values each, far below what either database takes.
+/// How many uses one statement writes: four values each, far below what either database takes.
 const BATCH: usize = 500;
 
 #[derive(Debug, Default)]
 struct Noted {
     api_keys: HashMap<(OrganizationId, ApiKeyId), Timestamp>,
-    sessions: HashMap<SessionId, Timestamp>,
+    sessions: HashMap<SessionId, Seen>,
 }
 
 /// What was used since the last flush.
@@ -40,10 +44,13 @@ impl Usage {
         self.with(|noted| noted.api_keys.insert((organization, api_key), now));
     }
 
-    /// Notes a use of a session, if its last one was a while ago.
-    pub fn session_used(&self, session: SessionId, last_seen: Timestamp, now: Timestamp) {
-        if now - last_seen >= SESSION_PRECISION {
-            self.with(|noted| noted.sessions.insert(session, now));
+    /// Notes a use of a session, if its last one was a while ago or from elsewhere.
+    pub fn session_used(&self, session: &SessionRow, origin: &Origin, now: Timestamp) {
+        let elsewhere = session.ip != origin.ip || session.user_agent != origin.user_agent;
+        if elsewhere || now - session.last_seen_at >= SESSION_PRECISION {
+            let id = SessionId(session.session_id);
+            let seen = Seen { session: id, at: now, ip: origin.ip.clone(), user_agent: origin.user_agent.clone() };
+            self.with(|noted| noted.sessions.insert(id, seen));
         }
     }
 
@@ -54,9 +61,9 @@ impl Usage {
         for some in used.chunks(BATCH) {
             api_keys::note_usage(&store.database, some.to_vec()).await?;
         }
-        let seen: Vec<_> = sessions.into_iter().collect();
+        let seen: Vec<_> = sessions.into_values().collect();
         for some in seen.chunks(BATCH) {
-            sessions::note_seen(&store.database, some.to_vec()).await?;
+            sessions::note_seen(&store.database, some).await?;
         }
         Ok(())
     }

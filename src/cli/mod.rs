@@ -104,6 +104,13 @@ struct ServeArguments {
         value_name = "MAILBOX"
     )]
     mail_from: String,
+    /// The OpenID Connect provider whose tokens are taken as well, exactly as they name it in `iss`; its keys are found
+    /// through its discovery document, e.g. --oidc-issuer https://accounts.example.com
+    #[arg(long, env = "OIDC_ISSUER", value_name = "URL", requires = "oidc_audience")]
+    oidc_issuer: Option<String>,
+    /// Who such a token has to be for: this service's name at the provider, e.g. --oidc-audience orgledger
+    #[arg(long, env = "OIDC_AUDIENCE", value_name = "AUDIENCE", requires = "oidc_issuer")]
+    oidc_audience: Option<String>,
 }
 
 /// Why the program ends early.

@@ -5,7 +5,10 @@ use tokio::{net::TcpListener, task::JoinSet};
 
 use super::{Failure, ServeArguments, tools::connect};
 use crate::{
-    auth::usage::{FLUSH_EVERY, Usage},
+    auth::{
+        oidc::Oidc,
+        usage::{FLUSH_EVERY, Usage},
+    },
     clock::Clock,
     commands::Commands,
     entropy::Entropy,
@@ -16,7 +19,8 @@ use crate::{
 
 /// Serves until SIGTERM or Ctrl-C.
 pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
-    let ServeArguments { store: of_store, listen, public_url, invitation_hours, smtp_url, mail_from } = arguments;
+    let oidc = provider(&arguments)?;
+    let ServeArguments { store: of_store, listen, public_url, invitation_hours, smtp_url, mail_from, .. } = arguments;
     let database = connect(&of_store).await?;
     let store = Store::open(database, Clock::System, Entropy::from_machine()).await?;
     let listener = TcpListener::bind(listen).await.map_err(|error| format!("{listen}: {error}"))?;
@@ -37,7 +41,7 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     tasks.spawn(purge_deleted(store.clone()));
 
     let commands = Commands { store: store.clone(), invitation_lifetime: TimeDelta::hours(invitation_hours) };
-    let api = Api::new(commands, usage.clone(), public_url.clone(), letters);
+    let api = Api::new(commands, usage.clone(), public_url.clone(), letters).with_oidc(oidc);
     println!("orgledger listens on http://{address}");
     println!("Open {public_url} to sign in; the API is at {public_url}/graphql");
     http::serve(listener, api, signal()).await?;
@@ -48,6 +52,12 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     store.database.close().await;
     println!("orgledger has stopped.");
     Ok(())
+}
+
+/// The identity provider of the arguments, which come together or not at all.
+fn provider(arguments: &ServeArguments) -> Result<Option<Oidc>, Failure> {
+    let (Some(issuer), Some(audience)) = (&arguments.oidc_issuer, &arguments.oidc_audience) else { return Ok(None) };
+    Ok(Some(Oidc::new(issuer, audience).map_err(|error| format!("--oidc-issuer and --oidc-audience: {error}"))?))
 }
 
 async fn flush(store: Store, usage: Usage) {

@@ -19,6 +19,9 @@ pub enum Refusal {
     /// Only a person can do this, and an API key tried.
     #[error("Only a signed-in person can do this.")]
     UserRequired,
+    /// This ends the caller's session, and they have none: they came with a token of their identity provider.
+    #[error("You are signed in by your identity provider and have no session here: sign out there.")]
+    SessionRequired,
     /// The kind of organization has no members to manage.
     #[error("A personal organization has no member management.")]
     MembersNotAvailable,
@@ -134,6 +137,7 @@ impl Refusal {
             Self::NotFound { .. } => "NOT_FOUND",
             Self::MemberInactive => "MEMBER_INACTIVE",
             Self::UserRequired => "USER_REQUIRED",
+            Self::SessionRequired => "SESSION_REQUIRED",
             Self::MembersNotAvailable => "MEMBERS_NOT_AVAILABLE",
             Self::NotCertified => "NOT_CERTIFIED",
             Self::PermissionRequired(_) => "PERMISSION_REQUIRED",

@@ -20,6 +20,8 @@ pub enum UserErrorCode {
     MemberInactive,
     /// Only a signed-in person can do this, and an API key tried.
     UserRequired,
+    /// This ends a session, and the caller came with a token of their identity provider.
+    SessionRequired,
     /// A personal organization has no member management.
     MembersNotAvailable,
     /// The organization must be certified first.
@@ -97,6 +99,7 @@ pub const fn code(refusal: &Refusal) -> UserErrorCode {
         Refusal::NotFound { .. } => UserErrorCode::NotFound,
         Refusal::MemberInactive => UserErrorCode::MemberInactive,
         Refusal::UserRequired => UserErrorCode::UserRequired,
+        Refusal::SessionRequired => UserErrorCode::SessionRequired,
         Refusal::MembersNotAvailable => UserErrorCode::MembersNotAvailable,
         Refusal::NotCertified => UserErrorCode::NotCertified,
         Refusal::PermissionRequired(_) => UserErrorCode::PermissionRequired,

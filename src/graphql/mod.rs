@@ -7,6 +7,7 @@ mod api_keys;
 mod changes;
 pub mod context;
 mod decisions;
+mod devices;
 mod errors;
 mod events;
 mod fields;

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use super::{
     api_keys::ApiKey,
     context::{Access, store},
+    devices,
     errors::OrInternal,
     invitations::InvitationPreview,
     organization::{Organization, OrganizationEdge},
@@ -16,7 +17,7 @@ use super::{
     roles::Role,
 };
 use crate::{
-    auth::Principal,
+    auth::{Principal, Proof},
     domain::{GlobalId, SessionId},
     store::{
         invitations,
@@ -89,7 +90,7 @@ impl Viewer {
 
     /// The caller's sessions, newest first.
     async fn sessions(&self, ctx: &Context<'_>) -> Result<Vec<Session>> {
-        let Principal::User { user, session: current } = self.0 else { return Ok(Vec::new()) };
+        let Principal::User { user, proof } = self.0 else { return Ok(Vec::new()) };
         let store = store(ctx)?;
         let rows = sessions::list(&store.database, user, store.now()).await.or_internal(ctx)?;
         let session = |row: sessions::SessionRow| Session {
@@ -97,7 +98,9 @@ impl Viewer {
             created_at: row.created_at,
             last_seen_at: row.last_seen_at,
             expires_at: row.expires_at,
-            current: row.session_id == current.0,
+            device: row.user_agent.as_deref().map(devices::name),
+            ip_address: row.ip,
+            current: proof == Proof::Session(SessionId(row.session_id)),
         };
         Ok(rows.into_iter().map(session).collect())
     }
@@ -122,8 +125,12 @@ pub struct Session {
     created_at: DateTime<Utc>,
     /// When it was last used, to the minute.
     last_seen_at: DateTime<Utc>,
-    /// When it ends at the latest.
+    /// When it ends at the latest. It ends earlier where it is not used for 14 days.
     expires_at: DateTime<Utc>,
+    /// With what it was last used, as far as that can be told: a browser and its system, or another program.
+    device: Option<String>,
+    /// The address that it was last used from.
+    ip_address: Option<String>,
     /// Whether this request uses it.
     current: bool,
 }

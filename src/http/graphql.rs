@@ -172,7 +172,7 @@ async fn principal(api: &Api, headers: &HeaderMap, origin: &Origin) -> Result<Pr
         Some(Ok(credential)) => Some(credential),
         Some(Err(())) => return Err(Box::new(unauthenticated())),
     };
-    match authenticate(api.store(), &api.usage, credential.as_deref()).await {
+    match authenticate(api.store(), &api.usage, api.oidc.as_ref(), credential.as_deref(), origin).await {
         Ok(principal) => Ok(principal),
         Err(auth::Error::Invalid) => Err(Box::new(unauthenticated())),
         Err(error) => Err(Box::new(unavailable(origin, &error))),

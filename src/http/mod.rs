@@ -20,7 +20,7 @@ use axum::{
 use tokio::{net::TcpListener, sync::oneshot};
 
 use crate::{
-    auth::usage::Usage,
+    auth::{oidc::Oidc, usage::Usage},
     commands::Commands,
     graphql::{ApiSchema, context::Services, schema},
     store::{Store, append::Origin},
@@ -45,6 +45,8 @@ pub struct Api {
     pub commands: Commands,
     /// When credentials were last used.
     pub usage: Usage,
+    /// The identity provider whose tokens are taken, if there is one.
+    pub oidc: Option<Oidc>,
     /// What links begin with, without a slash at the end.
     pub public_url: String,
     /// Whether letters are sent or kept in the data directory.
@@ -55,7 +57,13 @@ impl Api {
     /// The handlers' common ground.
     pub fn new(commands: Commands, usage: Usage, public_url: String, letters: pages::Letters) -> Self {
         let schema = schema(Services { commands: commands.clone() });
-        Self { schema, commands, usage, public_url, letters }
+        Self { schema, commands, usage, oidc: None, public_url, letters }
+    }
+
+    /// Takes tokens of this identity provider.
+    #[must_use]
+    pub fn with_oidc(self, oidc: Option<Oidc>) -> Self {
+        Self { oidc, ..self }
     }
 
     fn store(&self) -> &Store {

@@ -16,7 +16,7 @@ use super::{
     pages::{self, InvitationPage, InvitationState, PendingInvitation, SignedIn},
 };
 use crate::{
-    auth::{Principal, authenticate, sign_in},
+    auth::{self, Principal, authenticate, sign_in},
     commands::{Answer, Caller, Received},
     domain::{
         GlobalId, InvitationId, OrganizationId, Timestamp, UserId,
@@ -281,12 +281,14 @@ async fn person(
     client: std::net::SocketAddr,
     token: &str,
 ) -> Result<(Caller, UserId), Problem> {
-    match authenticate(api.store(), &api.usage, Some(token.trim())).await {
+    let origin = api.origin(headers, client);
+    // The pages are for sessions of ours: whoever has a token of an identity provider has a program that uses it.
+    match authenticate(api.store(), &api.usage, None, Some(token.trim()), &origin).await {
         Ok(principal @ Principal::User { user, .. }) => {
             let actor = principal.actor().ok_or_else(Problem::not_signed_in)?;
-            Ok((Caller { actor, origin: api.origin(headers, client) }, user))
+            Ok((Caller { actor, origin }, user))
         }
-        Ok(_) | Err(crate::auth::Error::Invalid) => Err(Problem::not_signed_in()),
-        Err(crate::auth::Error::Store(error)) => Err(error.into()),
+        Ok(_) | Err(auth::Error::Invalid) => Err(Problem::not_signed_in()),
+        Err(error) => Err(Problem::unavailable(format!("{error:?}"))),
     }
 }

@@ -99,12 +99,12 @@ impl Operations {
         let Self { api, origin } = self;
         let request = within_bounds(request).map_err(|answer| *answer)?;
         let bearer = credential.map(ExposeSecret::expose_secret);
-        match authenticate(api.store(), &api.usage, bearer).await {
+        match authenticate(api.store(), &api.usage, api.oidc.as_ref(), bearer, origin).await {
             Ok(principal) => {
                 Ok(request.data(RequestContext { principal, origin: origin.clone(), idempotency_key: None }))
             }
             Err(auth::Error::Invalid) => Err(refused("UNAUTHENTICATED", "The credential is not valid.")),
-            Err(auth::Error::Store(error)) => {
+            Err(error) => {
                 tracing::error!(reference = origin.request_id, ?error, "a credential could not be checked");
                 Err(refused("UNAVAILABLE", "The service is not available now."))
             }

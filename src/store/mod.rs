@@ -19,6 +19,7 @@ mod execution;
 pub mod feed;
 pub mod history;
 pub mod hot;
+pub mod identities;
 pub mod invitations;
 pub mod ledger;
 pub mod members;

@@ -1,5 +1,6 @@
 //! Sign-in links and sessions. Neither a link's token nor a session's is stored: a link's is derived from its id,
-//! and of a session's the hash is kept.
+//! and of a session's the hash is kept. A session ends 30 days after it began and 14 days after it was last used; every
+//! statement that looks for one holds both.
 
 use chrono::TimeDelta;
 use uuid::Uuid;
@@ -7,7 +8,7 @@ use uuid::Uuid;
 use super::{
     Database, Error,
     outbox::{self, NewLetter},
-    statement::Statement,
+    statement::{Statement, Value},
     users::{self, NewUser, UserRow},
 };
 use crate::{
@@ -19,6 +20,8 @@ use crate::{
 pub const LINK_LIFETIME: TimeDelta = TimeDelta::minutes(15);
 /// How long a session lives at most.
 pub const SESSION_LIFETIME: TimeDelta = TimeDelta::days(30);
+/// How long a session lives without being used.
+pub const IDLE_LIFETIME: TimeDelta = TimeDelta::days(14);
 /// How many links an address gets in a quarter of an hour.
 pub const LINKS_PER_ADDRESS: u64 = 5;
 /// How many links are sent on the wish of one IP address in a quarter of an hour.
@@ -96,6 +99,10 @@ pub struct NewSession {
     pub user_id: UserId,
     /// See there.
     pub salt: [u8; 32],
+    /// Where it begins.
+    pub ip: Option<String>,
+    /// With which program.
+    pub user_agent: Option<String>,
 }
 
 /// Uses a link up and begins a session; `None` where the link is used, old or unknown.
@@ -117,24 +124,29 @@ pub async fn complete(
     let Some(email) = email.and_then(|(email,)| email.parse().ok()) else { return Ok(None) };
     let user = NewUser { id: session.user_id, salt: session.salt, email };
     let user = users::sign_in(&mut transaction, &user, now).await?;
+    // Whoever does not come back leaves no trace of where they were.
+    Statement::new("DELETE FROM sessions WHERE expires_at <= $1").bind(now).run_in(&mut transaction).await?;
     Statement::new(
-        "DELETE FROM sessions WHERE user_id = $1 AND (expires_at <= $2 OR session_id NOT IN \
+        "DELETE FROM sessions WHERE user_id = $1 AND (last_seen_at <= $2 OR session_id NOT IN \
          (SELECT session_id FROM sessions WHERE user_id = $1 ORDER BY created_at DESC, session_id DESC LIMIT $3))",
     )
     .bind(user.user_id)
-    .bind(now)
+    .bind(now - IDLE_LIFETIME)
     .bind(SESSIONS_PER_USER - 1)
     .run_in(&mut transaction)
     .await?;
     Statement::new(
-        "INSERT INTO sessions (session_id, token_hash, user_id, created_at, last_seen_at, expires_at) \
-         VALUES ($1, $2, $3, $4, $4, $5)",
+        "INSERT INTO sessions \
+         (session_id, token_hash, user_id, created_at, last_seen_at, expires_at, last_ip, last_user_agent) \
+         VALUES ($1, $2, $3, $4, $4, $5, $6, $7)",
     )
     .bind(session.id.0)
     .bind(session.token_hash.bytes())
     .bind(user.user_id)
     .bind(now)
     .bind(now + SESSION_LIFETIME)
+    .bind(session.ip)
+    .bind(session.user_agent)
     .run_in(&mut transaction)
     .await?;
     transaction.commit().await?;
@@ -150,47 +162,72 @@ pub struct SessionRow {
     pub created_at: Timestamp,
     pub last_seen_at: Timestamp,
     pub expires_at: Timestamp,
+    #[sqlx(rename = "last_ip")]
+    pub ip: Option<String>,
+    #[sqlx(rename = "last_user_agent")]
+    pub user_agent: Option<String>,
 }
 
-const COLUMNS: &str = "session_id, user_id, created_at, last_seen_at, expires_at";
+const COLUMNS: &str = "session_id, user_id, created_at, last_seen_at, expires_at, last_ip, last_user_agent";
 
 /// The living session of a token.
 pub async fn find(database: &Database, token: &SecretHash, now: Timestamp) -> Result<Option<SessionRow>, Error> {
-    Statement::new(format!("SELECT {COLUMNS} FROM sessions WHERE token_hash = $1 AND expires_at > $2"))
-        .bind(token.bytes())
-        .bind(now)
-        .optional(database)
-        .await
+    Statement::new(format!(
+        "SELECT {COLUMNS} FROM sessions WHERE token_hash = $1 AND expires_at > $2 AND last_seen_at > $3"
+    ))
+    .bind(token.bytes())
+    .bind(now)
+    .bind(now - IDLE_LIFETIME)
+    .optional(database)
+    .await
 }
 
 /// The living sessions of a person, newest first.
 pub async fn list(database: &Database, user: UserId, now: Timestamp) -> Result<Vec<SessionRow>, Error> {
     Statement::new(format!(
-        "SELECT {COLUMNS} FROM sessions WHERE user_id = $1 AND expires_at > $2 ORDER BY created_at DESC, session_id"
+        "SELECT {COLUMNS} FROM sessions WHERE user_id = $1 AND expires_at > $2 AND last_seen_at > $3 \
+         ORDER BY created_at DESC, session_id"
     ))
     .bind(user.0)
     .bind(now)
+    .bind(now - IDLE_LIFETIME)
     .all(database)
     .await
 }
 
 /// Whether a session lives, for subscriptions that go on.
 pub async fn is_living(database: &Database, session: SessionId, now: Timestamp) -> Result<bool, Error> {
-    let count = Statement::new("SELECT COUNT(*) FROM sessions WHERE session_id = $1 AND expires_at > $2")
-        .bind(session.0)
-        .bind(now)
-        .count(database)
-        .await?;
-    Ok(count == 1)
+    let text = "SELECT COUNT(*) FROM sessions WHERE session_id = $1 AND expires_at > $2 AND last_seen_at > $3";
+    let statement = Statement::new(text).bind(session.0).bind(now).bind(now - IDLE_LIFETIME);
+    Ok(statement.count(database).await? == 1)
 }
 
-/// Notes when sessions were last used, all in one statement.
-pub async fn note_seen(database: &Database, seen: Vec<(SessionId, Timestamp)>) -> Result<(), Error> {
-    let mut statement = Statement::new("UPDATE sessions SET last_seen_at = CASE session_id");
-    for (session, at) in &seen {
-        statement.push(" WHEN ").push_value(session.0).push(" THEN ").push_value(*at);
+/// A use of a session.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The session.
+    pub session: SessionId,
+    /// When.
+    pub at: Timestamp,
+    /// Where.
+    pub ip: Option<String>,
+    /// With which program.
+    pub user_agent: Option<String>,
+}
+
+/// Notes the last uses of sessions, all in one statement.
+pub async fn note_seen(database: &Database, seen: &[Seen]) -> Result<(), Error> {
+    let mut statement = Statement::new("WITH seen (id, at, ip, user_agent) AS (VALUES ");
+    let mut separator = "";
+    for Seen { session, at, ip, user_agent } in seen {
+        let values = [Value::from(session.0), (*at).into(), ip.clone().into(), user_agent.clone().into()];
+        statement.push(separator).push_list(values);
+        separator = ", ";
     }
-    statement.push(" ELSE last_seen_at END WHERE session_id IN ").push_list(seen.iter().map(|(session, _)| session.0));
+    statement.push(
+        ") UPDATE sessions SET last_seen_at = seen.at, last_ip = seen.ip, last_user_agent = seen.user_agent \
+         FROM seen WHERE sessions.session_id = seen.id AND sessions.last_seen_at <= seen.at",
+    );
     statement.run(database).await.map(|_| ())
 }
 
@@ -202,4 +239,13 @@ pub async fn end(database: &Database, user: UserId, session: SessionId) -> Resul
         .run(database)
         .await?;
     Ok(ended == 1)
+}
+
+/// Ends every session of a person but the one that is kept; says how many.
+pub async fn end_others(database: &Database, user: UserId, kept: Option<SessionId>) -> Result<u64, Error> {
+    let mut statement = Statement::new("DELETE FROM sessions WHERE user_id = $1").bind(user.0);
+    if let Some(kept) = kept {
+        statement.push(" AND session_id <> ").push_value(kept.0);
+    }
+    statement.run(database).await
 }

@@ -26,7 +26,7 @@ pub struct UserRow {
     pub last_login_at: Timestamp,
 }
 
-const COLUMNS: &str = "user_id, email, email_key, name, avatar_url, salt, last_login_at";
+pub(super) const COLUMNS: &str = "user_id, email, email_key, name, avatar_url, salt, last_login_at";
 
 /// Somebody to make a row for, if their address has none.
 pub struct NewUser {
@@ -98,6 +98,35 @@ pub(super) async fn sign_in(transaction: &mut Transaction, user: &NewUser, now: 
     refresh_copies(transaction, UserId(row.user_id)).await?;
     // The form that the person typed counts, not the one that somebody invited them by.
     Ok(UserRow { email: user.email.as_str().to_owned(), last_login_at: now, ..row })
+}
+
+/// The provider of somebody's identity has verified that an address is theirs: their row is made or verified. The form
+/// that they typed themselves stays.
+pub(super) async fn verify(transaction: &mut Transaction, user: &NewUser, now: Timestamp) -> Result<UserRow, Error> {
+    let rows = resolve_in(transaction, std::slice::from_ref(user), now).await?;
+    let row = rows.into_iter().next().ok_or(Error::Stopped)?;
+    Statement::new(format!(
+        "UPDATE users SET email = CASE WHEN email_verified THEN email ELSE $3 END, email_verified = $2 \
+         WHERE user_id = $1 RETURNING {COLUMNS}"
+    ))
+    .bind(row.user_id)
+    .bind(true)
+    .bind(user.email.as_str())
+    .optional_in(transaction)
+    .await?
+    .ok_or(Error::Stopped)
+}
+
+/// Notes that a person signed in at their provider, if that is news.
+pub async fn note_login(database: &Database, user: UserId, at: Timestamp) -> Result<(), Error> {
+    let mut transaction = database.begin().await?;
+    Statement::new("UPDATE users SET last_login_at = $2 WHERE user_id = $1 AND last_login_at < $2")
+        .bind(user.0)
+        .bind(at)
+        .run_in(&mut transaction)
+        .await?;
+    refresh_copies(&mut transaction, user).await?;
+    transaction.commit().await
 }
 
 /// Gives a person another name, or none.

@@ -30,7 +30,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("async_graphql_axum", &["http"]),
     ("axum", &["http"]),
     ("clap", &["cli", "config"]),
+    ("jsonwebtoken", &["auth"]),
     ("postgres_es", &["store"]),
+    ("reqwest", &["auth"]),
+    ("ring", &["auth"]),
     ("sqlite_es", &["store"]),
     ("sqlx", &["store"]),
 ];

@@ -11,8 +11,8 @@ use crate::graphql::{
     viewer::Viewer,
 };
 use crate::{
-    auth::{Principal, sign_in},
-    domain::{Refusal, SessionId, UserId},
+    auth::{Principal, Proof, sign_in},
+    domain::{Refusal, UserId},
     store::{sessions, users},
 };
 
@@ -80,6 +80,15 @@ pub struct EndSessionPayload {
     user_errors: Vec<UserError>,
 }
 
+/// The ended sessions.
+#[derive(Default, SimpleObject)]
+pub struct EndOtherSessionsPayload {
+    /// How many sessions have ended.
+    ended_count: Option<i64>,
+    /// Why nothing was written.
+    user_errors: Vec<UserError>,
+}
+
 /// The ended session of this request.
 #[derive(Default, SimpleObject)]
 pub struct SignOutPayload {
@@ -87,18 +96,25 @@ pub struct SignOutPayload {
     user_errors: Vec<UserError>,
 }
 
-payloads!(RequestSignInPayload, CompleteSignInPayload, UpdateViewerPayload, EndSessionPayload, SignOutPayload);
+payloads!(
+    RequestSignInPayload,
+    CompleteSignInPayload,
+    UpdateViewerPayload,
+    EndSessionPayload,
+    EndOtherSessionsPayload,
+    SignOutPayload
+);
 
 /// Mutations of the caller.
 #[derive(Default)]
 pub struct ViewerMutations;
 
 /// The signed-in person of this request.
-fn person(ctx: &Context<'_>) -> Result<Result<(UserId, SessionId), Refusal>> {
+fn person(ctx: &Context<'_>) -> Result<Result<(UserId, Proof), Refusal>> {
     match request(ctx)?.principal {
         Principal::Anonymous => Err(unauthenticated()),
         Principal::ApiKey { .. } => Ok(Err(Refusal::UserRequired)),
-        Principal::User { user, session } => Ok(Ok((user, session))),
+        Principal::User { user, proof } => Ok(Ok((user, proof))),
     }
 }
 
@@ -132,7 +148,8 @@ impl ViewerMutations {
             let Some(signed_in) = signed_in else {
                 return Err(Refusal::invalid("token", "is not a sign-in link that is still good").into());
             };
-            let principal = Principal::User { user: UserId(signed_in.user.user_id), session: signed_in.session };
+            let proof = Proof::Session(signed_in.session);
+            let principal = Principal::User { user: UserId(signed_in.user.user_id), proof };
             Ok(CompleteSignInPayload {
                 session_token: Some(signed_in.token.expose().to_owned()),
                 expires_at: Some(signed_in.expires_at),
@@ -168,10 +185,10 @@ impl ViewerMutations {
         .await
     }
 
-    /// Ends the session of this request.
+    /// Ends the session of this request. A token of the identity provider is not ours to end: SESSION_REQUIRED.
     async fn sign_out(&self, ctx: &Context<'_>) -> Result<SignOutPayload> {
         answer(ctx, async {
-            let (user, session) = person(ctx)??;
+            let (user, Proof::Session(session)) = person(ctx)?? else { return Err(Refusal::SessionRequired.into()) };
             sessions::end(&store(ctx)?.database, user, session).await?;
             Ok(SignOutPayload::default())
         })
@@ -192,6 +209,21 @@ impl ViewerMutations {
                 return Err(Refusal::NotFound { field: "sessionId" }.into());
             }
             Ok(EndSessionPayload::default())
+        })
+        .await
+    }
+
+    /// Ends every session of the caller but the one of this request: all of them, for who came with a token of the
+    /// identity provider.
+    async fn end_other_sessions(&self, ctx: &Context<'_>) -> Result<EndOtherSessionsPayload> {
+        answer(ctx, async {
+            let (user, proof) = person(ctx)??;
+            let kept = match proof {
+                Proof::Session(session) => Some(session),
+                Proof::Token { .. } => None,
+            };
+            let ended = sessions::end_others(&store(ctx)?.database, user, kept).await?;
+            Ok(EndOtherSessionsPayload { ended_count: i64::try_from(ended).ok(), user_errors: Vec::new() })
         })
         .await
     }

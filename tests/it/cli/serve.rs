@@ -117,12 +117,14 @@ async fn help_names_every_option_with_an_example_and_its_variable() {
         ("--smtp-url", "SMTP_URL"),
         ("--mail-from", "ORGLEDGER_MAIL_FROM"),
         ("--invitation-hours", "ORGLEDGER_INVITATION_HOURS"),
+        ("--oidc-issuer", "OIDC_ISSUER"),
+        ("--oidc-audience", "OIDC_AUDIENCE"),
     ] {
         assert!(help.out.contains(&format!("e.g. {option} ")), "{option} has an example:\n{}", help.out);
         assert!(help.out.contains(&format!("[env: {variable}")), "{variable}:\n{}", help.out);
     }
     let options = help.out.lines().filter(|line| line.trim_start().starts_with("--")).count();
-    assert_eq!(options, 7, "and there is no other one:\n{}", help.out);
+    assert_eq!(options, 9, "and there is no other one:\n{}", help.out);
 
     let help = installation.run(&["--help"]).await;
     for command in ["serve", "migrate", "export-schema", "rebuild", "verify"] {
@@ -171,4 +173,10 @@ async fn a_setting_that_cannot_be_used_is_said_in_one_sentence() {
         let ended = Installation::embedded().run(&["--listen", "127.0.0.1:0", option, value]).await;
         said_in_one_sentence(&ended, "");
     }
+    // Keys that somebody on the way could change would let them be anybody.
+    let oidc =
+        ["--listen", "127.0.0.1:0", "--oidc-issuer", "http://accounts.example.com", "--oidc-audience", "orgledger"];
+    said_in_one_sentence(&Installation::embedded().run(&oidc).await, "--oidc-issuer");
+    let alone = Installation::embedded().run(&["--listen", "127.0.0.1:0", "--oidc-audience", "orgledger"]).await;
+    assert!(alone.status.code() == Some(2) && alone.err.contains("--oidc-issuer"), "one means nothing: {alone:?}");
 }

@@ -4,7 +4,7 @@
 //! courier that goes when it is told to. Its clients are actors: a person who signed in by an emailed link, an API
 //! key, nobody. What they send are the documents of `tests/fixtures/operations.graphql`, or their own.
 
-mod acme;
+pub mod acme;
 mod api_keys;
 mod enterprise;
 mod help_pages;
@@ -16,7 +16,7 @@ mod letters;
 mod may_i;
 mod members;
 mod membership_letters;
-mod operations;
+pub mod operations;
 mod organization;
 mod pages;
 mod paging;
@@ -24,9 +24,9 @@ mod role_effects;
 mod roles;
 mod scene;
 mod schema;
-mod server;
+pub mod server;
 mod signing_in;
-mod socket;
+pub mod socket;
 mod statements;
 mod subscriptions;
 pub mod transcript;

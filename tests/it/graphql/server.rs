@@ -11,7 +11,7 @@ use std::{
 use axum::http::{HeaderMap, StatusCode};
 use chrono::TimeDelta;
 use orgledger::{
-    auth::usage::Usage,
+    auth::{oidc::Oidc, usage::Usage},
     clock::Clock,
     commands::{Commands, INVITATION_LIFETIME},
     domain::Timestamp,
@@ -59,6 +59,11 @@ impl Drop for Server {
 impl Server {
     /// Starts on an empty database.
     pub async fn start(database: &str) -> Self {
+        Self::start_with(database, None).await
+    }
+
+    /// Starts on an empty database, and takes tokens of this identity provider.
+    pub async fn start_with(database: &str, oidc: Option<Oidc>) -> Self {
         let beginning: Timestamp = BEGINNING.parse().unwrap();
         let clock = Clock::manual(beginning);
         let database = Database::connect(database).await.unwrap();
@@ -74,7 +79,7 @@ impl Server {
         };
         let usage = Usage::default();
         let commands = Commands { store: store.clone(), invitation_lifetime: INVITATION_LIFETIME };
-        let service = router(Api::new(commands, usage.clone(), url.clone(), Letters::KeptLocally));
+        let service = router(Api::new(commands, usage.clone(), url.clone(), Letters::KeptLocally).with_oidc(oidc));
         let service = service.into_make_service_with_connect_info::<SocketAddr>();
         let task = tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
         Self { url, clock, store, usage, courier, mail, letters: Mutex::default(), http: reqwest::Client::new(), task }

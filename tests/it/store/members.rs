@@ -152,6 +152,8 @@ async fn sign_in(world: &World, person: &Person) {
         token_hash: SessionToken::new(&entropy.base62(SessionToken::LENGTH)).hash(),
         user_id: UserId(entropy.uuid()),
         salt: entropy.bytes(),
+        ip: None,
+        user_agent: None,
     };
     let user = sessions::complete(world.database(), link, session, world.now()).await.unwrap().unwrap();
     assert_eq!(user.user_id, person.id.0);

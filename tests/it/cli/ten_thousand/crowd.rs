@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use orgledger::{
-    auth::{Principal, sign_in},
+    auth::{Principal, Proof, sign_in},
     clock::Clock,
     commands::{Answer, Caller, Commands, INVITATION_LIFETIME, Invitee, Received, Terms},
     domain::{
@@ -183,7 +183,7 @@ impl Crowd {
     /// What a request of the owner stands on.
     pub fn context(&self) -> RequestContext {
         let user = self.owner.actor.user().unwrap();
-        let principal = Principal::User { user, session: SessionId(Uuid::nil()) };
+        let principal = Principal::User { user, proof: Proof::Session(SessionId(Uuid::nil())) };
         RequestContext { principal, origin: Origin::default(), idempotency_key: None }
     }
 
