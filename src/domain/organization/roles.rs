@@ -92,9 +92,10 @@ fn key_of(name: &Name) -> Result<String, Refusal> {
     Ok(key)
 }
 
-/// Who and what has a role that is to go.
+/// Who and what has a role that is to go; counted all, and named as far as one command moves them.
 struct Holders {
     members: Vec<UserId>,
+    member_count: usize,
     invitations: Vec<InvitationId>,
     default: bool,
 }
@@ -205,7 +206,7 @@ impl Organization {
             None => {
                 let count = |length| u32::try_from(length).unwrap_or(u32::MAX);
                 return Err(Refusal::RoleInUse {
-                    member_count: count(holders.members.len()),
+                    member_count: count(holders.member_count),
                     invitation_count: count(holders.invitations.len()),
                 });
             }
@@ -222,24 +223,27 @@ impl Organization {
 
     fn holders(&self, id: RoleId, command: &Command) -> Holders {
         let holds = |member: &Member| member.role == id && member.status != MemberStatus::Former;
-        let mut members: Vec<_> = self.members().filter(|(_, member)| holds(member)).map(|(user, _)| user).collect();
+        let holding = || self.members().filter(|(_, member)| holds(member)).map(|(user, _)| user);
+        let member_count = holding().count();
+        // More than one command moves are counted only: a refusal costs no memory in proportion to the members.
+        let mut members: Vec<_> = if member_count > REASSIGNED_AT_ONCE { Vec::new() } else { holding().collect() };
         members.sort_unstable();
         let mut invitations = self.pending_invitations_with(id, command.now);
         invitations.sort_unstable();
-        Holders { members, invitations, default: self.default_role == Some(id) }
+        Holders { members, member_count, invitations, default: self.default_role == Some(id) }
     }
 
     fn reassign(&self, command: &Command, holders: &Holders, from: RoleId, to: RoleId) -> Result<Vec<Event>, Refusal> {
-        let Holders { members, invitations, default } = holders;
+        let Holders { members, member_count, invitations, default } = holders;
         let asked = [
-            (!members.is_empty(), OrganizationAction::ChangeMemberRole),
+            (*member_count > 0, OrganizationAction::ChangeMemberRole),
             (!invitations.is_empty(), OrganizationAction::InviteMember),
             (*default, OrganizationAction::UpdateOrganization),
         ];
         for (_, action) in asked.into_iter().filter(|(needed, _)| *needed) {
             self.may(command.actor, &Ask::about(action).role(to), command.now)?;
         }
-        if members.len() + invitations.len() > REASSIGNED_AT_ONCE {
+        if member_count + invitations.len() > REASSIGNED_AT_ONCE {
             return Err(Refusal::LimitReached { limit: 1000, what: "members and invitations moved at once" });
         }
         let mut events = Vec::with_capacity(members.len() + invitations.len() + 2);
@@ -296,6 +300,6 @@ impl Organization {
 
 impl Holders {
     const fn none(&self) -> bool {
-        self.members.is_empty() && self.invitations.is_empty() && !self.default
+        self.member_count == 0 && self.invitations.is_empty() && !self.default
     }
 }

@@ -257,29 +257,3 @@ fn a_refusal_has_a_permanent_code_and_points_at_an_input() {
         assert!(refusal.to_string().ends_with('.'), "{refusal}");
     }
 }
-
-#[test]
-#[ignore = "a role that cannot be given always points at roleId, whichever input named it"]
-fn a_role_that_cannot_be_given_points_at_the_input_that_named_it() {
-    let field = |story: &Story, action: Action| {
-        let refusal = story.when(ADMIN, action).0.unwrap_err();
-        (refusal.code(), refusal.field().map(str::to_owned))
-    };
-    let pointing_at = |field: &str| ("ROLE_NOT_ASSIGNABLE", Some(field.to_owned()));
-    let transfer = Action::TransferOwnership { member: MEMBER, former_owner_role: Some(role("ADMIN")) };
-    assert_eq!(field(&team(), transfer), pointing_at("formerOwnerRoleId"));
-    assert_eq!(field(&team(), set_default_role("ADMIN")), pointing_at("defaultInvitationRoleId"));
-
-    let porter = RoleId(Uuid::from_u128(0xC000_0001));
-    let created = Event::RoleCreated {
-        role_id: porter,
-        key: "PORTER".to_owned(),
-        name: "Porter".to_owned(),
-        description: None,
-        level: 5,
-        permissions: Permissions::NONE,
-    };
-    let default = Event::OrganizationDefaultRoleChanged { from: role("MEMBER"), to: porter };
-    let delete = Action::DeleteRole { role: porter, reassign_to: Some(role("ADMIN")) };
-    assert_eq!(field(&workspace().given(created).given(default), delete), pointing_at("reassignToRoleId"));
-}
