@@ -241,8 +241,8 @@ fn insert(recorded: &Recorded) -> Statement {
         .bind(&secret.public_id)
         .bind(key_type.name())
         .bind(permissions.bits())
-        .bind(rate_limit.map(|limit| i64::from(limit.units_per_minute)))
-        .bind(rate_limit.map(|limit| i64::from(limit.burst)))
+        .bind(rate_limit.map(|limit| i64::from(limit.units_per_minute())))
+        .bind(rate_limit.map(|limit| i64::from(limit.burst())))
         .bind(*expires_at)
         .bind(recorded.recorded_at)
         .bind(created_by.kind())
@@ -275,8 +275,8 @@ async fn edit(transaction: &mut Transaction, recorded: &Recorded) -> Result<(), 
         statement.push(", permissions = ").push_value(to.bits());
     }
     if let Some(Change { to, .. }) = rate_limit {
-        statement.push(", units_per_minute = ").push_value(to.map(|limit| i64::from(limit.units_per_minute)));
-        statement.push(", burst = ").push_value(to.map(|limit| i64::from(limit.burst)));
+        statement.push(", units_per_minute = ").push_value(to.map(|limit| i64::from(limit.units_per_minute())));
+        statement.push(", burst = ").push_value(to.map(|limit| i64::from(limit.burst())));
     }
     if let Some(ExpiryChange { to, .. }) = expires_at {
         statement.push(", expires_at = ").push_value(*to);
