@@ -1,5 +1,6 @@
 //! HTTP: one endpoint for GraphQL, and the small pages behind the links in letters.
 
+pub mod cost;
 pub mod document;
 pub mod graphql;
 pub mod pages;
@@ -20,7 +21,7 @@ use axum::{
 use tokio::{net::TcpListener, sync::oneshot};
 
 use crate::{
-    auth::usage::Usage,
+    auth::{limits::Limits, usage::Usage},
     commands::Commands,
     graphql::{ApiSchema, context::Services, schema},
     store::{Store, append::Origin},
@@ -45,6 +46,8 @@ pub struct Api {
     pub commands: Commands,
     /// When credentials were last used.
     pub usage: Usage,
+    /// What keys and addresses have spent.
+    pub limits: Limits,
     /// What links begin with, without a slash at the end.
     pub public_url: String,
     /// Whether letters are sent or kept in the data directory.
@@ -54,8 +57,9 @@ pub struct Api {
 impl Api {
     /// The handlers' common ground.
     pub fn new(commands: Commands, usage: Usage, public_url: String, letters: pages::Letters) -> Self {
-        let schema = schema(Services { commands: commands.clone() });
-        Self { schema, commands, usage, public_url, letters }
+        let limits = Limits::default();
+        let services = Services { commands: commands.clone(), usage: usage.clone(), limits: limits.clone() };
+        Self { schema: schema(services), commands, usage, limits, public_url, letters }
     }
 
     fn store(&self) -> &Store {

@@ -6,10 +6,12 @@
 
 mod acme;
 mod api_keys;
+mod cost;
 mod history;
 mod invitations;
 mod isolation;
 mod letters;
+mod limits;
 mod members;
 mod operations;
 mod organization;

@@ -1,0 +1,3 @@
+//! Who is calling, and how much they may ask for, below HTTP.
+
+mod limits;
