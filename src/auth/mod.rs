@@ -4,6 +4,7 @@
 pub mod limits;
 pub mod sign_in;
 pub mod usage;
+pub mod verification;
 
 use crate::{
     domain::{

@@ -24,4 +24,5 @@ mod socket;
 mod subscriptions;
 mod transcript;
 mod transport;
+mod verify_api_key;
 mod walk;
