@@ -188,7 +188,8 @@ async fn admitted(api: &Api, headers: &HeaderMap, context: RequestContext, reque
 
 /// The refusal of a request that costs more than its caller has left.
 fn too_many(exceeded: &Exceeded) -> Response {
-    let error = json!({ "message": exceeded.to_string(), "extensions": { "code": "RATE_LIMITED" } });
+    let extensions = json!({ "code": "RATE_LIMITED", "retryAfter": exceeded.retry_after });
+    let error = json!({ "message": exceeded.to_string(), "extensions": extensions });
     let body = json!({ "errors": [error], "extensions": { "cost": { "units": exceeded.cost } } });
     let response = (StatusCode::TOO_MANY_REQUESTS, [(header::VARY, "Accept")], axum::Json(body)).into_response();
     with_numbers(response, exceeded.headers())

@@ -51,6 +51,7 @@ both_databases! {
             assert!(answer.body.get("data").is_none() && answer.headers.contains_key("x-request-id"));
             assert_eq!(answer.body["extensions"], json!({ "cost": { "units": 1 } }));
             assert_eq!(answer.body["errors"].as_array().unwrap().len(), 1);
+            assert_eq!(answer.body["errors"][0]["extensions"]["retryAfter"], 3, "as on a socket");
         }
         server.wait(TimeDelta::seconds(3));
         assert_eq!(key.run(VIEWER, json!({})).await.status, StatusCode::OK);

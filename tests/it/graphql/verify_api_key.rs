@@ -167,6 +167,24 @@ async fn an_address_that_shows_too_many_wrong_keys_has_to_wait_whatever_it_shows
     .await;
 }
 
+/// The database is gone, and whoever needs it is told so.
+#[tokio::test]
+async fn what_cannot_be_a_key_and_who_has_to_wait_never_reach_the_database() {
+    on_sqlite(async |url| {
+        let server = Server::start(url).await;
+        server.store.database.close().await;
+        let asked = server.anonymous().try_operation("VerifyApiKey", json!({ "key": unknown(1) })).await;
+        assert_eq!(asked.codes(), ["UNAVAILABLE"]);
+        let (form, mistyped) = (unknown(1).replacen('_', "-", 2), unknown(1).replace('x', "y"));
+        for number in 0..15 {
+            assert_eq!(verified(&server, &form, Value::Null).await, nothing_but("NOT_FOUND"), "{number}");
+            assert_eq!(verified(&server, &mistyped, Value::Null).await, nothing_but("NOT_FOUND"), "{number}");
+        }
+        assert_eq!(verified(&server, &unknown(1), Value::Null).await, nothing_but("RATE_LIMITED"));
+    })
+    .await;
+}
+
 /// One document cannot try a thousand: its questions are answered one after the other.
 #[tokio::test]
 async fn a_document_full_of_questions_is_limited_like_as_many_requests() {
