@@ -8,7 +8,7 @@ use crate::{
         Actor, ApiKeyId, InvitationId, Organization, OrganizationId, Refusal, RoleId, Timestamp, UserId,
         organization::{
             Action, Ask, Command, InvitationRow, Kind, OrganizationAction, Permissions,
-            api_keys::{KeyType, RateLimit},
+            api_keys::{Grace, KeyType, RateLimit},
             event::SecretRecord,
             roles::Level,
         },
@@ -335,11 +335,11 @@ impl Commands {
         caller: &Caller,
         organization: OrganizationId,
         (api_key, key_type): (ApiKeyId, KeyType),
-        grace: TimeDelta,
+        grace: Grace,
         terms: Terms,
     ) -> Result<(ApiKeySecret, Receipt), Failure> {
         let (secret, record) = self.new_secret(key_type);
-        let action = Action::RotateApiKey { api_key, secret: record, old_secret_until: self.store.now() + grace };
+        let action = Action::RotateApiKey { api_key, secret: record, grace };
         let receipt = self.execute(caller, organization, action, terms).await?;
         Ok((secret, receipt))
     }

@@ -1,17 +1,27 @@
 //! Who is calling. A credential is resolved anew for every request and every operation on a socket, so what was
 //! taken away is gone with the next one.
 
+pub mod limits;
 pub mod oidc;
 pub mod sign_in;
 pub mod usage;
+pub mod verification;
 
 use crate::{
     domain::{
         Actor, ApiKeyId, OrganizationId, SessionId, Timestamp, UserId,
-        organization::{Permissions, api_keys::KeyStatus},
+        organization::{
+            Permissions,
+            api_keys::{KeyStatus, RateLimit},
+        },
     },
     secrets::{ApiKeySecret, SessionToken},
-    store::{self, Store, api_keys, append::Origin, identities, sessions},
+    store::{
+        self, Store,
+        api_keys::{self, SecretRow},
+        append::Origin,
+        identities, sessions,
+    },
 };
 use oidc::Oidc;
 use usage::Usage;
@@ -36,6 +46,8 @@ pub enum Principal {
         api_key: ApiKeyId,
         /// What it may do.
         permissions: Permissions,
+        /// How much it may ask for; no limit, if none.
+        rate_limit: Option<RateLimit>,
     },
 }
 
@@ -120,16 +132,22 @@ async fn authenticate_token(store: &Store, oidc: &Oidc, token: &str, origin: &Or
 
 async fn authenticate_key(store: &Store, usage: &Usage, bearer: &str) -> Result<Principal, Error> {
     let secret = ApiKeySecret::parse(bearer).ok_or(Error::Invalid)?;
-    let row = api_keys::find_secret(&store.database, secret.public_id()).await?.ok_or(Error::Invalid)?;
     let now = store.now();
-    let in_grace = row.secret_expires_at.is_none_or(|end| now < end);
-    let active = api_keys::status_at(&row.status, row.expires_at, now) == KeyStatus::Active.name();
-    if !(secret.hash().matches(&row.hash) && in_grace && active) {
+    let row = key_of(store, &secret, now).await?.ok_or(Error::Invalid)?;
+    if api_keys::status_at(&row.status, row.expires_at, now) != KeyStatus::Active.name() {
         return Err(Error::Invalid);
     }
     let (organization, api_key) = (OrganizationId(row.organization_id), ApiKeyId(row.api_key_id));
     usage.key_used(organization, api_key, now);
-    Ok(Principal::ApiKey { organization, api_key, permissions: Permissions::from_bits(row.permissions) })
+    let permissions = Permissions::from_bits(row.permissions);
+    Ok(Principal::ApiKey { organization, api_key, permissions, rate_limit: row.rate_limit()? })
+}
+
+/// The key that a secret is one of, whatever its state; none where nobody has that secret, or its grace is over.
+async fn key_of(store: &Store, secret: &ApiKeySecret, now: Timestamp) -> Result<Option<SecretRow>, store::Error> {
+    let row = api_keys::find_secret(&store.database, secret.public_id()).await?;
+    let good = |row: &SecretRow| secret.hash().matches(&row.hash) && row.secret_expires_at.is_none_or(|end| now < end);
+    Ok(row.filter(good))
 }
 
 /// Whether a principal's credential still holds, for what goes on after it was shown.

@@ -44,7 +44,7 @@ fn listed(permissions: Permissions) -> Option<String> {
 }
 
 fn limited(limit: Option<RateLimit>) -> Option<String> {
-    limit.map(|limit| format!("{} a minute, {} at once", limit.units_per_minute, limit.burst))
+    limit.map(|limit| format!("{} a minute, {} at once", limit.units_per_minute(), limit.burst()))
 }
 
 /// The roles whose keys stand in what an event changed.

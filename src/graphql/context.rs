@@ -3,12 +3,12 @@
 use std::{collections::HashMap, sync::Arc};
 
 use async_graphql::{Context, Result};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 use uuid::Uuid;
 
 use super::errors::{self, OrInternal, top};
 use crate::{
-    auth::Principal,
+    auth::{Principal, limits::Limits, usage::Usage},
     commands::{Caller, Commands},
     domain::{
         Actor, OrganizationId, Refusal,
@@ -27,6 +27,21 @@ use crate::{
 pub struct Services {
     /// Commands, and the store behind them.
     pub commands: Commands,
+    /// When credentials were last used.
+    pub usage: Usage,
+    /// What keys and addresses have spent.
+    pub limits: Limits,
+}
+
+/// How a request came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// In the body of a POST.
+    Post,
+    /// In the address of a GET, which ends up in logs.
+    Get,
+    /// Over a socket.
+    Socket,
 }
 
 /// One request or operation.
@@ -38,6 +53,17 @@ pub struct RequestContext {
     pub origin: Origin,
     /// The `Idempotency-Key` header.
     pub idempotency_key: Option<String>,
+    /// How it came.
+    pub transport: Transport,
+    /// Whose turn it is to verify a key: one after the other, so that one document does not try a thousand.
+    pub verifying: Arc<Mutex<()>>,
+}
+
+impl RequestContext {
+    /// A request without an idempotency key.
+    pub fn new(principal: Principal, origin: Origin, transport: Transport) -> Self {
+        Self { principal, origin, idempotency_key: None, transport, verifying: Arc::default() }
+    }
 }
 
 /// The services of the schema.

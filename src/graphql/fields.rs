@@ -8,7 +8,11 @@ use crate::{
     commands::Terms,
     domain::{
         ApiKeyId, GlobalId, InvitationId, OrganizationId, Refusal, RoleId, SessionId, Timestamp, UserId,
-        organization::{Permissions, roles::Level},
+        organization::{
+            Permissions,
+            api_keys::{Grace, RateLimit},
+            roles::Level,
+        },
         values::{Email, Name, Text},
     },
 };
@@ -79,6 +83,17 @@ impl Fields {
     /// The level of a custom role.
     pub fn level(&mut self, field: &'static str, level: i32) -> Option<Level> {
         self.parsed(field, Level::try_from(level))
+    }
+
+    /// How long the old secret of a rotated key still works; not at all, if it is left out.
+    pub fn grace(&mut self, field: &'static str, seconds: Option<i32>) -> Option<Grace> {
+        self.parsed(field, Grace::try_from(seconds.unwrap_or_default()))
+    }
+
+    /// How much a key may ask for; as much at once as in a minute, if that is left out.
+    pub fn rate_limit(&mut self, field: &'static str, units_per_minute: i32, burst: Option<i32>) -> Option<RateLimit> {
+        let burst = burst.unwrap_or(units_per_minute);
+        self.parsed(field, RateLimit::new(units_per_minute.into(), burst.into()))
     }
 
     /// An email address.

@@ -21,6 +21,7 @@ mod paging;
 mod people;
 mod roles;
 mod subscriptions;
+mod verification;
 mod viewer;
 
 use context::{Services, request, services, store};
@@ -29,6 +30,8 @@ use invitations::InvitationPreview;
 use mutations::MutationRoot;
 use node::Node;
 use organization::Organization;
+use roles::Permission;
+use verification::ApiKeyVerification;
 use viewer::Viewer;
 
 use crate::auth::Principal;
@@ -87,6 +90,17 @@ impl QueryRoot {
         let found = services(ctx)?.commands.preview(&token).await.or_internal(ctx)?;
         let now = store(ctx)?.now();
         Ok(found.map(|(link, row)| InvitationPreview::of(row, Some(link.generation), now)))
+    }
+
+    /// What another service learns about an API key that it was shown: by POST only, with no credential needed. A key
+    /// with a rate limit pays one unit for it; an address that shows too many wrong keys has to wait.
+    async fn verify_api_key(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The whole key.")] key: String,
+        #[graphql(desc = "What the key has to be able to do.")] permission: Option<Permission>,
+    ) -> Result<ApiKeyVerification> {
+        verification::verify(ctx, &key, permission).await
     }
 }
 

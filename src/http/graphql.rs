@@ -5,20 +5,24 @@ use std::{net::SocketAddr, time::Duration};
 use async_graphql::{
     Request, Response as Answer, ServerError, Value, Variables,
     parser::types::{DocumentOperations, OperationType},
+    value,
 };
 use axum::{
     body::{Bytes, to_bytes},
     extract::{ConnectInfo, Query, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Api, BODY_LIMIT, Client, REQUEST_ID, document, socket};
+use super::{Api, BODY_LIMIT, Client, REQUEST_ID, cost, document, socket};
 use crate::{
-    auth::{self, Principal, authenticate},
-    graphql::context::RequestContext,
+    auth::{
+        self, Principal, authenticate,
+        limits::{Exceeded, Standing},
+    },
+    graphql::context::{RequestContext, Transport},
     store::append::Origin,
 };
 
@@ -76,7 +80,7 @@ pub(super) async fn post(
         return problem(StatusCode::PAYLOAD_TOO_LARGE, "BAD_USER_INPUT", message);
     };
     if let Some(request) = parse(&body) {
-        respond(&api, client, &headers, request).await
+        respond(&api, client, (Transport::Post, &headers), request).await
     } else {
         let message = "Send one GraphQL request as a JSON object.";
         problem(StatusCode::BAD_REQUEST, "BAD_USER_INPUT", message)
@@ -128,7 +132,7 @@ pub(super) async fn get(
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
         return response;
     }
-    respond(&api, client, &parts.headers, request).await
+    respond(&api, client, (Transport::Get, &parts.headers), request).await
 }
 
 /// Whether a document has nothing but queries. One that cannot be parsed is answered like every other.
@@ -141,28 +145,59 @@ fn only_queries(request: &mut Request) -> bool {
     }
 }
 
-async fn respond(api: &Api, client: SocketAddr, headers: &HeaderMap, request: Request) -> Response {
+async fn respond(
+    api: &Api,
+    client: SocketAddr,
+    (transport, headers): (Transport, &HeaderMap),
+    request: Request,
+) -> Response {
     let origin = api.origin(headers, client);
     let request_id = origin.request_id.clone();
     let mut response = match principal(api, headers, &origin).await {
         Ok(principal) => {
-            let idempotency_key =
+            let mut context = RequestContext::new(principal, origin, transport);
+            context.idempotency_key =
                 headers.get("idempotency-key").and_then(|value| value.to_str().ok()).map(str::to_owned);
-            let request = request.data(RequestContext { principal, origin, idempotency_key });
-            let answer = match within_bounds(request) {
-                Err(refusal) => *refusal,
-                Ok(request) => match tokio::time::timeout(TIME_LIMIT, api.schema.execute(request)).await {
-                    Ok(answer) => answer,
-                    Err(_) => refused("TIMEOUT", "This took too long and was given up."),
-                },
-            };
-            encode(headers, &with_codes(answer))
+            admitted(api, headers, context, request).await
         }
         Err(response) => *response,
     };
     if let Ok(id) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
+    response
+}
+
+/// Answers a request of a known caller, if the caller's limit lets it pass.
+async fn admitted(api: &Api, headers: &HeaderMap, context: RequestContext, request: Request) -> Response {
+    let (units, request) = weighed(request);
+    let standing = match api.limits.admit(&context.principal, units, api.store().now()) {
+        Ok(standing) => standing,
+        Err(exceeded) => return too_many(&exceeded),
+    };
+    let answer = match request.map(|request| request.data(context)) {
+        Err(refusal) => *refusal,
+        Ok(request) => match tokio::time::timeout(TIME_LIMIT, api.schema.execute(request)).await {
+            Ok(answer) => answer,
+            Err(_) => refused("TIMEOUT", "This took too long and was given up."),
+        },
+    };
+    let answer = answer.extension("cost", value!({ "units": units }));
+    with_numbers(encode(headers, &with_codes(answer)), standing.iter().flat_map(Standing::headers))
+}
+
+/// The refusal of a request that costs more than its caller has left.
+fn too_many(exceeded: &Exceeded) -> Response {
+    let extensions = json!({ "code": "RATE_LIMITED", "retryAfter": exceeded.retry_after });
+    let error = json!({ "message": exceeded.to_string(), "extensions": extensions });
+    let body = json!({ "errors": [error], "extensions": { "cost": { "units": exceeded.cost } } });
+    let response = (StatusCode::TOO_MANY_REQUESTS, [(header::VARY, "Accept")], axum::Json(body)).into_response();
+    with_numbers(response, exceeded.headers())
+}
+
+fn with_numbers(mut response: Response, headers: impl Iterator<Item = (&'static str, u64)>) -> Response {
+    let headers = headers.map(|(name, number)| (HeaderName::from_static(name), HeaderValue::from(number)));
+    response.headers_mut().extend(headers);
     response
 }
 
@@ -187,7 +222,7 @@ pub(super) fn refused(code: &str, message: impl Into<String>) -> Answer {
 }
 
 /// The request, if its document is within its bounds. One that cannot be parsed is left to the engine, which says where.
-pub(super) fn within_bounds(mut request: Request) -> Result<Request, Box<Answer>> {
+fn within_bounds(mut request: Request) -> Result<Request, Box<Answer>> {
     let too_complex = |message: String| Box::new(refused("QUERY_TOO_COMPLEX", message));
     if request.query.len() > document::BYTES {
         return Err(too_complex(format!("A document has at most {} bytes.", document::BYTES)));
@@ -198,6 +233,22 @@ pub(super) fn within_bounds(mut request: Request) -> Result<Request, Box<Answer>
     }
 }
 
+/// What a request costs, and the request if its document is within its bounds. One that is not costs the least.
+pub(super) fn weighed(request: Request) -> (u32, Result<Request, Box<Answer>>) {
+    match within_bounds(request) {
+        Err(refusal) => (cost::LEAST, Err(refusal)),
+        Ok(mut request) => {
+            let variables = std::mem::take(&mut request.variables);
+            let operation = request.operation_name.take();
+            let units = request
+                .parsed_query()
+                .map_or(cost::LEAST, |document| cost::of(document, operation.as_deref(), &variables));
+            request.operation_name = operation;
+            (units, Ok(request.variables(variables)))
+        }
+    }
+}
+
 /// Writes an answer in the media type that was asked for. A document that could not be run at all has no `data`, and
 /// with the media type of GraphQL it is a bad request.
 fn encode(headers: &HeaderMap, answer: &Answer) -> Response {
@@ -205,7 +256,7 @@ fn encode(headers: &HeaderMap, answer: &Answer) -> Response {
     let graphql = accept.contains(GRAPHQL_RESPONSE);
     let not_run = answer.data == Value::Null && answer.errors.iter().all(|error| error.path.is_empty());
     let body = if not_run && !answer.errors.is_empty() {
-        serde_json::to_vec(&json!({ "errors": answer.errors }))
+        serde_json::to_vec(&json!({ "errors": answer.errors, "extensions": answer.extensions }))
     } else {
         serde_json::to_vec(answer)
     };

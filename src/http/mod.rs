@@ -1,5 +1,6 @@
 //! HTTP: one endpoint for GraphQL, and the small pages behind the links in letters.
 
+pub mod cost;
 pub mod document;
 pub mod graphql;
 pub mod pages;
@@ -20,7 +21,7 @@ use axum::{
 use tokio::{net::TcpListener, sync::oneshot};
 
 use crate::{
-    auth::{oidc::Oidc, usage::Usage},
+    auth::{limits::Limits, oidc::Oidc, usage::Usage},
     commands::Commands,
     graphql::{ApiSchema, context::Services, schema},
     store::{Store, append::Origin},
@@ -47,6 +48,8 @@ pub struct Api {
     pub usage: Usage,
     /// The identity provider whose tokens are taken, if there is one.
     pub oidc: Option<Oidc>,
+    /// What keys and addresses have spent.
+    pub limits: Limits,
     /// What links begin with, without a slash at the end.
     pub public_url: String,
     /// Whether letters are sent or kept in the data directory.
@@ -56,8 +59,9 @@ pub struct Api {
 impl Api {
     /// The handlers' common ground.
     pub fn new(commands: Commands, usage: Usage, public_url: String, letters: pages::Letters) -> Self {
-        let schema = schema(Services { commands: commands.clone() });
-        Self { schema, commands, usage, oidc: None, public_url, letters }
+        let limits = Limits::default();
+        let services = Services { commands: commands.clone(), usage: usage.clone(), limits: limits.clone() };
+        Self { schema: schema(services), commands, usage, oidc: None, limits, public_url, letters }
     }
 
     /// Takes tokens of this identity provider.

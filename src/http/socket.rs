@@ -18,11 +18,11 @@ use serde_json::Value;
 
 use super::{
     Api,
-    graphql::{bearer, problem, read_bearer, refused, with_codes, within_bounds},
+    graphql::{bearer, problem, read_bearer, refused, weighed, with_codes},
 };
 use crate::{
-    auth::{self, authenticate},
-    graphql::context::RequestContext,
+    auth::{self, authenticate, limits::Exceeded},
+    graphql::context::{RequestContext, Transport},
     store::append::Origin,
 };
 
@@ -97,11 +97,13 @@ struct Operations {
 impl Operations {
     async fn admit(&self, request: Request, credential: Option<&SecretString>) -> Result<Request, Answer> {
         let Self { api, origin } = self;
-        let request = within_bounds(request).map_err(|answer| *answer)?;
+        let (units, request) = weighed(request);
         let bearer = credential.map(ExposeSecret::expose_secret);
         match authenticate(api.store(), &api.usage, api.oidc.as_ref(), bearer, origin).await {
             Ok(principal) => {
-                Ok(request.data(RequestContext { principal, origin: origin.clone(), idempotency_key: None }))
+                api.limits.admit(&principal, units, api.store().now()).map_err(|exceeded| too_many(&exceeded))?;
+                let request = request.map_err(|answer| *answer)?;
+                Ok(request.data(RequestContext::new(principal, origin.clone(), Transport::Socket)))
             }
             Err(auth::Error::Invalid) => Err(refused("UNAUTHENTICATED", "The credential is not valid.")),
             Err(error) => {
@@ -110,6 +112,17 @@ impl Operations {
             }
         }
     }
+}
+
+/// The refusal of an operation that costs more than its caller has left. A socket has no headers to say when to come
+/// back, so the error does.
+fn too_many(exceeded: &Exceeded) -> Answer {
+    let mut answer = refused("RATE_LIMITED", exceeded.to_string());
+    let extensions = answer.errors.iter_mut().filter_map(|error| error.extensions.as_mut());
+    for extensions in extensions {
+        extensions.set("retryAfter", exceeded.retry_after);
+    }
+    answer
 }
 
 impl Executor for Operations {

@@ -14,7 +14,7 @@ use crate::{
         ApiKeyId, OrganizationId, Timestamp,
         organization::{
             Event,
-            api_keys::KeyStatus,
+            api_keys::{KeyStatus, RateLimit},
             event::{Change, ExpiryChange, SecretRecord},
         },
         values::normalize,
@@ -135,13 +135,26 @@ pub struct SecretRow {
     pub status: String,
     pub expires_at: Option<Timestamp>,
     pub permissions: i64,
+    pub key_type: String,
+    pub units_per_minute: Option<i64>,
+    pub burst: Option<i64>,
+}
+
+impl SecretRow {
+    /// How much the key may ask for. A limit that is none is an error: a key that has one never goes without.
+    pub fn rate_limit(&self) -> Result<Option<RateLimit>, Error> {
+        let (Some(units_per_minute), Some(burst)) = (self.units_per_minute, self.burst) else { return Ok(None) };
+        let organization = OrganizationId(self.organization_id);
+        let corrupt = |_| Error::corrupt(organization, 0, "a key's rate limit is out of its bounds");
+        RateLimit::new(units_per_minute, burst).map(Some).map_err(corrupt)
+    }
 }
 
 /// Finds a key by its public id.
 pub async fn find_secret(database: &Database, public_id: &str) -> Result<Option<SecretRow>, Error> {
     Statement::new(
         "SELECT s.organization_id, s.api_key_id, s.hash, s.expires_at AS secret_expires_at, k.status, k.expires_at, \
-         k.permissions FROM api_key_secrets s \
+         k.permissions, k.key_type, k.units_per_minute, k.burst FROM api_key_secrets s \
          JOIN api_keys k ON k.organization_id = s.organization_id AND k.api_key_id = s.api_key_id \
          WHERE s.public_id = $1",
     )
@@ -241,8 +254,8 @@ fn insert(recorded: &Recorded) -> Statement {
         .bind(&secret.public_id)
         .bind(key_type.name())
         .bind(permissions.bits())
-        .bind(rate_limit.map(|limit| i64::from(limit.units_per_minute)))
-        .bind(rate_limit.map(|limit| i64::from(limit.burst)))
+        .bind(rate_limit.map(|limit| i64::from(limit.units_per_minute())))
+        .bind(rate_limit.map(|limit| i64::from(limit.burst())))
         .bind(*expires_at)
         .bind(recorded.recorded_at)
         .bind(created_by.kind())
@@ -275,8 +288,8 @@ async fn edit(transaction: &mut Transaction, recorded: &Recorded) -> Result<(), 
         statement.push(", permissions = ").push_value(to.bits());
     }
     if let Some(Change { to, .. }) = rate_limit {
-        statement.push(", units_per_minute = ").push_value(to.map(|limit| i64::from(limit.units_per_minute)));
-        statement.push(", burst = ").push_value(to.map(|limit| i64::from(limit.burst)));
+        statement.push(", units_per_minute = ").push_value(to.map(|limit| i64::from(limit.units_per_minute())));
+        statement.push(", burst = ").push_value(to.map(|limit| i64::from(limit.burst())));
     }
     if let Some(ExpiryChange { to, .. }) = expires_at {
         statement.push(", expires_at = ").push_value(*to);

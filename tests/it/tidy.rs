@@ -28,6 +28,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[];
 const CRATES: &[(&str, &[&str])] = &[
     ("async_graphql", &["graphql", "http"]),
     ("async_graphql_axum", &["http"]),
+    ("async_graphql_value", &["http"]),
     ("axum", &["http"]),
     ("clap", &["cli", "config"]),
     ("jsonwebtoken", &["auth"]),

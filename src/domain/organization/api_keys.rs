@@ -1,5 +1,6 @@
 //! API keys: made, edited, switched off and on, rotated, revoked for good.
 
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -14,7 +15,7 @@ use crate::domain::{
     actor::Actor,
     ids::ApiKeyId,
     refusal::Refusal,
-    values::{Name, normalize},
+    values::{Invalid, Name, normalize},
 };
 
 /// How many keys of an organization may live.
@@ -44,19 +45,62 @@ impl KeyType {
     }
 }
 
-/// How much a key may ask for.
+/// The largest number of a rate limit.
+const LARGEST_LIMIT: u32 = 1_000_000;
+
+/// How much a key may ask for: numbers from 1 to a million.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RateLimit {
-    /// Cost units a minute.
-    pub units_per_minute: u32,
-    /// Cost units at once.
-    pub burst: u32,
+    units_per_minute: u32,
+    burst: u32,
 }
 
 impl RateLimit {
     /// What an AI agent's key has unless told otherwise.
     pub const AI_AGENT: Self = Self { units_per_minute: 60, burst: 10 };
+
+    /// A limit of so many cost units a minute, and so many at once.
+    ///
+    /// # Errors
+    /// When a number is out of its bounds.
+    pub fn new(units_per_minute: i64, burst: i64) -> Result<Self, Invalid> {
+        let within = |number| u32::try_from(number).ok().filter(|number| (1..=LARGEST_LIMIT).contains(number));
+        match (within(units_per_minute), within(burst)) {
+            (Some(units_per_minute), Some(burst)) => Ok(Self { units_per_minute, burst }),
+            _ => Err(Invalid("must have numbers from 1 to 1000000")),
+        }
+    }
+
+    /// Cost units a minute.
+    #[must_use]
+    pub const fn units_per_minute(self) -> u32 {
+        self.units_per_minute
+    }
+
+    /// Cost units at once.
+    #[must_use]
+    pub const fn burst(self) -> u32 {
+        self.burst
+    }
+}
+
+/// The longest grace of a rotation, in seconds: seven days.
+const LONGEST_GRACE: i32 = 7 * 24 * 60 * 60;
+
+/// How long the old secret of a rotated key still works: not at all, up to seven days.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Grace(TimeDelta);
+
+impl TryFrom<i32> for Grace {
+    type Error = Invalid;
+
+    fn try_from(seconds: i32) -> Result<Self, Invalid> {
+        match seconds {
+            0..=LONGEST_GRACE => Ok(Self(TimeDelta::seconds(seconds.into()))),
+            _ => Err(Invalid("must be 0 to 604800")),
+        }
+    }
 }
 
 /// What a key is. That it has expired follows from the clock.
@@ -142,12 +186,12 @@ impl Organization {
                 let event = Event::ApiKeyEnabled { api_key_id: *api_key };
                 Ok((key.status == KeyStatus::Disabled).then_some(event).into())
             }
-            Action::RotateApiKey { api_key, secret, old_secret_until } => {
+            Action::RotateApiKey { api_key, secret, grace } => {
                 self.living_key(command, OrganizationAction::RotateApiKey, *api_key)?;
                 Ok(vec![Event::ApiKeyRotated {
                     api_key_id: *api_key,
                     secret: secret.clone(),
-                    old_secret_until: *old_secret_until,
+                    old_secret_until: command.now + grace.0,
                 }]
                 .into())
             }

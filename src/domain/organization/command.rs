@@ -2,7 +2,7 @@
 //! new ids, hashes of secrets, commitments, and what only the directory knows.
 
 use super::{
-    api_keys::{KeyType, RateLimit},
+    api_keys::{Grace, KeyType, RateLimit},
     event::{Commitment, SecretRecord},
     kinds::Kind,
     permissions::Permissions,
@@ -166,7 +166,7 @@ pub enum Action {
     RotateApiKey {
         api_key: ApiKeyId,
         secret: SecretRecord,
-        old_secret_until: Timestamp,
+        grace: Grace,
     },
     RevokeApiKey {
         api_key: ApiKeyId,

@@ -1,7 +1,7 @@
 //! Changes of API keys. A secret is in an answer once.
 
 use async_graphql::{Context, ID, InputObject, MaybeUndefined, Object, Result, SimpleObject};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::graphql::{
     api_keys::{ApiKey, ApiKeyType},
@@ -14,18 +14,13 @@ use crate::graphql::{
 use crate::{
     commands::{NewApiKey, Terms},
     domain::{
-        ApiKeyId, OrganizationId, Refusal,
+        ApiKeyId, OrganizationId,
         organization::{
             Action,
-            api_keys::{KeyType, RateLimit as Limit},
+            api_keys::{KeyType, RateLimit},
         },
     },
 };
-
-/// The longest grace of a rotation: seven days.
-const LONGEST_GRACE: i32 = 7 * 24 * 60 * 60;
-/// The largest numbers of a rate limit.
-const LARGEST_LIMIT: u32 = 1_000_000;
 
 /// How much a key may ask for.
 #[derive(Clone, Copy, Debug, InputObject)]
@@ -34,6 +29,12 @@ pub struct RateLimitInput {
     units_per_minute: i32,
     /// Cost units at once; as many as a minute's, unless told otherwise.
     burst: Option<i32>,
+}
+
+impl RateLimitInput {
+    fn parse(self, fields: &mut Fields) -> Option<RateLimit> {
+        fields.rate_limit("rateLimit", self.units_per_minute, self.burst)
+    }
 }
 
 /// A key to make.
@@ -156,7 +157,7 @@ impl ApiKeyMutations {
             let organization = fields.organization("organizationId", &input.organization_id);
             let name = fields.name("name", &input.name);
             let description = fields.text("description", input.description.as_deref());
-            let rate_limit = input.rate_limit.and_then(|limit| rate_limit(&mut fields, limit));
+            let rate_limit = input.rate_limit.and_then(|limit| limit.parse(&mut fields));
             let given = GivenTerms { idempotency_key: input.idempotency_key.as_deref(), ..GivenTerms::default() };
             let terms = fields.terms(ctx, &input, given)?;
             let (Some(organization), Some(name)) = (organization, name) else { return Err(fields.stop()) };
@@ -197,7 +198,7 @@ impl ApiKeyMutations {
             let rate_limit = match &input.rate_limit {
                 MaybeUndefined::Undefined => None,
                 MaybeUndefined::Null => Some(None),
-                MaybeUndefined::Value(limit) => Some(rate_limit(&mut fields, *limit)),
+                MaybeUndefined::Value(limit) => Some(limit.parse(&mut fields)),
             };
             let given = GivenTerms { expected_version: input.expected_version, ..GivenTerms::default() };
             let terms = fields.terms(ctx, &input, given)?;
@@ -243,19 +244,17 @@ impl ApiKeyMutations {
             let mut fields = Fields::default();
             let organization = fields.organization("organizationId", &input.organization_id);
             let api_key = fields.api_key("apiKeyId", organization, &input.api_key_id);
-            let grace = input.grace_seconds.unwrap_or_default();
-            if !(0..=LONGEST_GRACE).contains(&grace) {
-                fields.refuse(Refusal::invalid("graceSeconds", "must be 0 to 604800"));
-            }
+            let grace = fields.grace("graceSeconds", input.grace_seconds);
             let terms = fields.terms(ctx, &input, GivenTerms::default())?;
-            let (Some(organization), Some(api_key)) = (organization, api_key) else { return Err(fields.stop()) };
+            let (Some(organization), Some(api_key), Some(grace)) = (organization, api_key, grace) else {
+                return Err(fields.stop());
+            };
             fields.check()?;
             let caller = caller(ctx)?;
             // What a key is for stays the same for ever, so reading it before the command is safe.
             let before = ApiKey::read(ctx, organization, vec![api_key.0]).await?.pop();
             let key_type = before.is_some_and(|key| key.row.key_type == "AI_AGENT");
             let key_type = if key_type { KeyType::AiAgent } else { KeyType::Standard };
-            let grace = TimeDelta::seconds(grace.into());
             let commands = &services(ctx)?.commands;
             let (secret, receipt) =
                 commands.rotate_api_key(&caller, organization, (api_key, key_type), grace, terms).await?;
@@ -287,18 +286,6 @@ impl ApiKeyMutations {
             change(ctx, organization, api_key, Action::RevokeApiKey { api_key }, terms).await
         })
         .await
-    }
-}
-
-fn rate_limit(fields: &mut Fields, input: RateLimitInput) -> Option<Limit> {
-    let within = |number: i32| u32::try_from(number).ok().filter(|number| (1..=LARGEST_LIMIT).contains(number));
-    let units_per_minute = within(input.units_per_minute);
-    let burst = within(input.burst.unwrap_or(input.units_per_minute));
-    if let (Some(units_per_minute), Some(burst)) = (units_per_minute, burst) {
-        Some(Limit { units_per_minute, burst })
-    } else {
-        fields.refuse(Refusal::invalid("rateLimit", "must have numbers from 1 to 1000000"));
-        None
     }
 }
 

@@ -22,7 +22,7 @@ const SEEN: &[&str] = &[
     r#""status":"REVOKED""#,
     r#""code":"UNAUTHENTICATED""#,
     r#""status":"INACTIVE""#,
-    r#"{"data":{"organization":null}}"#,
+    r#"{"data":{"organization":null}"#,
     r#""code":"LAST_OWNER""#,
     r#""role":{"key":"ADMIN""#,
     r#""leaveOrganization":{"cursor":""#,

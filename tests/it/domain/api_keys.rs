@@ -13,7 +13,9 @@ use super::*;
 
 mod actors;
 
-const LIMIT: RateLimit = RateLimit { units_per_minute: 600, burst: 100 };
+fn some_limit() -> RateLimit {
+    RateLimit::new(600, 100).unwrap()
+}
 
 /// Edits of a key; what is `None` stays.
 #[expect(clippy::option_option, reason = "as in the command: an edit may take a value away")]
@@ -151,12 +153,12 @@ fn nobody_puts_into_a_key_what_they_do_not_hold() {
 #[test]
 fn an_agents_key_always_has_a_rate_limit() {
     let agent = NewKey { key_type: KeyType::AiAgent, ..new_key(KEY) };
-    let usual = NewKey { rate_limit: Some(RateLimit { units_per_minute: 60, burst: 10 }), ..agent };
-    let own = NewKey { rate_limit: Some(LIMIT), ..agent };
+    let usual = NewKey { rate_limit: Some(RateLimit::new(60, 10).unwrap()), ..agent };
+    let own = NewKey { rate_limit: Some(some_limit()), ..agent };
     team().when(ADMIN, agent).then([usual.created(ADMIN, 2)]);
     team().when(ADMIN, own).then([own.created(ADMIN, 2)]);
     team().having(ADMIN, agent).when(ADMIN, limit_rate(None)).then_nothing();
-    let back_to_usual = Change { from: Some(LIMIT), to: Some(RateLimit::AI_AGENT) };
+    let back_to_usual = Change { from: Some(some_limit()), to: Some(RateLimit::AI_AGENT) };
     team().having(ADMIN, own).when(ADMIN, limit_rate(None)).then([Updated {
         rate_limit: Some(back_to_usual),
         ..UNCHANGED
@@ -166,9 +168,9 @@ fn an_agents_key_always_has_a_rate_limit() {
 
 #[test]
 fn a_standard_key_may_have_a_rate_limit() {
-    let limited = NewKey { rate_limit: Some(LIMIT), ..new_key(KEY) };
+    let limited = NewKey { rate_limit: Some(some_limit()), ..new_key(KEY) };
     team().when(ADMIN, limited).then([limited.created(ADMIN, 2)]);
-    let lifted = Change { from: Some(LIMIT), to: None };
+    let lifted = Change { from: Some(some_limit()), to: None };
     team().having(ADMIN, limited).when(ADMIN, limit_rate(None)).then([Updated {
         rate_limit: Some(lifted),
         ..UNCHANGED
@@ -222,14 +224,14 @@ fn one_event_holds_all_that_was_edited() {
         name: Some("Other"),
         description: Some("Deploys."),
         permissions: Some(Permissions::of(&[P::AppsRead])),
-        rate_limit: Some(Some(LIMIT)),
+        rate_limit: Some(Some(some_limit())),
         expires_at: Some(Some(day(9))),
     };
     let event = Event::from(Updated {
         name: Some(Change { from: "deploy".to_owned(), to: "Other".to_owned() }),
         description: Some(Change { from: None, to: Some("Deploys.".to_owned()) }),
         permissions: Some(Change { from: Permissions::NONE, to: Permissions::of(&[P::AppsRead]) }),
-        rate_limit: Some(Change { from: None, to: Some(LIMIT) }),
+        rate_limit: Some(Change { from: None, to: Some(some_limit()) }),
         expires_at: Some(ExpiryChange { from: None, to: Some(day(9)) }),
     });
     let story = team().having(ADMIN, new_key(KEY));

@@ -8,7 +8,7 @@ use orgledger::domain::{
     Actor, ApiKeyId, InvitationId, Organization, Refusal, RoleId, Timestamp, UserId,
     organization::{
         Action, Command, CreatedKeys, Event, InvitationRow, Kind, Permission, Permissions,
-        api_keys::{KeyType, RateLimit},
+        api_keys::{Grace, KeyType, RateLimit},
         event::SecretRecord,
     },
     values::{Name, Text},
@@ -281,5 +281,5 @@ impl From<NewKey> for Action {
 }
 
 fn rotate(api_key: ApiKeyId) -> Action {
-    Action::RotateApiKey { api_key, secret: secret(OTHER_KEY), old_secret_until: day(1) }
+    Action::RotateApiKey { api_key, secret: secret(OTHER_KEY), grace: Grace::try_from(24 * 60 * 60).unwrap() }
 }

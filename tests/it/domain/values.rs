@@ -19,6 +19,27 @@ fn is_email(text: &str) -> bool {
 }
 
 #[test]
+fn a_rate_limit_has_numbers_from_one_to_a_million() {
+    for (units_per_minute, burst) in [(1, 1), (60, 10), (1_000_000, 1), (1, 1_000_000)] {
+        let limit = RateLimit::new(units_per_minute, burst).unwrap();
+        assert_eq!((i64::from(limit.units_per_minute()), i64::from(limit.burst())), (units_per_minute, burst));
+    }
+    for (units_per_minute, burst) in [(0, 1), (1, 0), (-1, 1), (1_000_001, 1), (1, 1_000_001), (i64::MIN, i64::MAX)] {
+        let invalid = Err(Invalid("must have numbers from 1 to 1000000"));
+        assert_eq!(RateLimit::new(units_per_minute, burst), invalid, "{units_per_minute} {burst}");
+    }
+}
+
+#[test]
+fn the_grace_of_a_rotation_is_up_to_seven_days() {
+    assert_eq!(Grace::try_from(0), Ok(Grace::default()));
+    assert!(Grace::try_from(7 * 24 * 60 * 60).is_ok());
+    for seconds in [-1, i32::MIN, 7 * 24 * 60 * 60 + 1, i32::MAX] {
+        assert_eq!(Grace::try_from(seconds), Err(Invalid("must be 0 to 604800")), "{seconds}");
+    }
+}
+
+#[test]
 fn a_name_has_one_to_a_hundred_characters() {
     assert_eq!(parsed_name(""), Err(Invalid("must not be empty")));
     assert_eq!(parsed_name(" \t\n"), Err(Invalid("must not be empty")));

@@ -2,12 +2,12 @@
 
 use async_graphql::{Request, Variables};
 use orgledger::{
-    auth::Principal,
+    auth::{Principal, Proof, limits::Limits, usage::Usage},
     commands::{Commands, INVITATION_LIFETIME},
     domain::{ApiKeyId, GlobalId, OrganizationId, SessionId, UserId, organization::Permissions},
     graphql::{
         ApiSchema,
-        context::{RequestContext, Services},
+        context::{RequestContext, Services, Transport},
         schema,
     },
     store::{Store, append::Origin},
@@ -34,13 +34,13 @@ impl From<&Person> for Asker {
 
 impl From<UserId> for Asker {
     fn from(user: UserId) -> Self {
-        Self(Principal::User { user, session: SessionId(Uuid::nil()) })
+        Self(Principal::User { user, proof: Proof::Session(SessionId(Uuid::nil())) })
     }
 }
 
 impl From<(OrganizationId, ApiKeyId, Permissions)> for Asker {
     fn from((organization, api_key, permissions): (OrganizationId, ApiKeyId, Permissions)) -> Self {
-        Self(Principal::ApiKey { organization, api_key, permissions })
+        Self(Principal::ApiKey { organization, api_key, permissions, rate_limit: None })
     }
 }
 
@@ -48,7 +48,7 @@ impl Inside {
     /// Over this store.
     pub fn new(store: &Store) -> Self {
         let commands = Commands { store: store.clone(), invitation_lifetime: INVITATION_LIFETIME };
-        Self { schema: schema(Services { commands }) }
+        Self { schema: schema(Services { commands, usage: Usage::default(), limits: Limits::default() }) }
     }
 
     /// The API's id of an organization.
@@ -59,7 +59,7 @@ impl Inside {
     /// The `data` of an answer, which must have no errors.
     pub async fn data(&self, by: impl Into<Asker>, document: &str, variables: Value) -> Value {
         let origin = Origin { request_id: "request".to_owned(), ..Origin::default() };
-        let context = RequestContext { principal: by.into().0, origin, idempotency_key: None };
+        let context = RequestContext::new(by.into().0, origin, Transport::Post);
         let request = Request::new(document).variables(Variables::from_json(variables)).data(context);
         let answer = self.schema.execute(request).await;
         assert!(answer.errors.is_empty(), "{document}\n{:?}", answer.errors);

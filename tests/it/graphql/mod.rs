@@ -6,6 +6,7 @@
 
 pub mod acme;
 mod api_keys;
+mod cost;
 mod enterprise;
 mod help_pages;
 mod history;
@@ -13,6 +14,7 @@ mod inside;
 mod invitations;
 mod isolation;
 mod letters;
+mod limits;
 mod may_i;
 mod members;
 mod membership_letters;
@@ -31,4 +33,5 @@ mod statements;
 mod subscriptions;
 pub mod transcript;
 mod transport;
+mod verify_api_key;
 mod walk;

@@ -21,7 +21,6 @@ use crate::support::databases::on_sqlite;
 pub const NOT_YET: &[&str] = &[
     "CreateLogoUpload",
     "RemoveLogo",
-    "VerifyApiKey",
     "AccessChanges",
     "LedgerHead",
     "EventTypes",

@@ -22,10 +22,10 @@ both_databases! {
         let mut answers = Vec::new();
         for email in [ADA, "stranger@example.com"] {
             let answer = server.anonymous().try_operation("RequestSignIn", json!({ "email": email })).await;
-            answers.push((answer.status, answer.body));
+            answers.push((answer.status, answer.body["data"].clone()));
         }
         assert_eq!(answers[0], answers[1]);
-        assert_eq!(answers[0], (StatusCode::OK, json!({ "data": { "requestSignIn": { "userErrors": [] } } })));
+        assert_eq!(answers[0], (StatusCode::OK, json!({ "requestSignIn": { "userErrors": [] } })));
     }
 
     async fn an_address_that_is_none_is_refused_with_its_field(url: &str) {

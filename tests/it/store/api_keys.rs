@@ -6,7 +6,7 @@ use orgledger::{
         ApiKeyId,
         organization::{
             Action,
-            api_keys::{KeyType, RateLimit},
+            api_keys::{Grace, KeyType, RateLimit},
         },
         values::normalize,
     },
@@ -102,10 +102,11 @@ both_databases! {
         let key = world.api_key(acme, &ada, "ci").await;
         let row = api_keys::find(world.database(), acme, [key.0]).await.unwrap().remove(0);
         let mut secrets = vec![row.public_id];
-        for grace in [TimeDelta::hours(1), TimeDelta::hours(2), TimeDelta::zero()] {
-            let (secret, until) = (world.secret(), world.now() + grace);
+        for seconds in [3600, 7200, 0] {
+            let (secret, until) = (world.secret(), world.now() + TimeDelta::seconds(seconds.into()));
+            let grace = Grace::try_from(seconds).unwrap();
             secrets.push(secret.public_id.clone());
-            let rotate = Action::RotateApiKey { api_key: key, secret: secret.clone(), old_secret_until: until };
+            let rotate = Action::RotateApiKey { api_key: key, secret: secret.clone(), grace };
             world.act(acme, &ada, rotate).await;
             let (newest, older) = secrets.split_last().unwrap();
             let (previous, dead) = older.split_last().unwrap();
@@ -141,7 +142,7 @@ both_databases! {
             name: Some(named("Nightly")),
             description: None,
             permissions: None,
-            rate_limit: Some(Some(RateLimit { units_per_minute: 6, burst: 1 })),
+            rate_limit: Some(Some(RateLimit::new(6, 1).unwrap())),
             expires_at: Some(Some(world.now() + TimeDelta::seconds(1))),
         };
         world.act(acme, &ada, update).await;

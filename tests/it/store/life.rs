@@ -6,7 +6,7 @@ use orgledger::{
         ApiKeyId, OrganizationId,
         organization::{
             Action, CreatedKeys, Permission, Permissions,
-            api_keys::{KeyType, RateLimit},
+            api_keys::{Grace, KeyType, RateLimit},
         },
         values::Text,
     },
@@ -100,16 +100,16 @@ async fn api_keys(world: &World, acme: OrganizationId, ada: &Person) -> ApiKeyId
         name: Some(named("Agent 2")),
         description: Some(None),
         permissions: Some(Permissions::of(&[Permission::MembersRead, Permission::AuditRead])),
-        rate_limit: Some(Some(RateLimit { units_per_minute: 6, burst: 1 })),
+        rate_limit: Some(Some(RateLimit::new(6, 1).unwrap())),
         expires_at: Some(Some(world.now() + TimeDelta::days(1))),
     };
     world.act(acme, ada, update).await;
     world.act(acme, ada, Action::DisableApiKey { api_key }).await;
     world.act(acme, ada, Action::EnableApiKey { api_key }).await;
     for _ in 0..2 {
-        let old_secret_until = world.now() + TimeDelta::hours(1);
+        let grace = Grace::try_from(3600).unwrap();
         let secret = world.secret();
-        world.act(acme, ada, Action::RotateApiKey { api_key, secret, old_secret_until }).await;
+        world.act(acme, ada, Action::RotateApiKey { api_key, secret, grace }).await;
     }
     let second = world.api_key(acme, ada, "ci").await;
     world.act(acme, ada, Action::RevokeApiKey { api_key: second }).await;

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta};
 use orgledger::{
     domain::{
         OrganizationId, RoleId,
-        organization::{Action, Kind, Permission, Permissions},
+        organization::{Action, Kind, Permission, Permissions, api_keys::Grace},
     },
     store::{
         Error, api_keys, hot,
@@ -241,7 +241,7 @@ both_databases! {
         let rotate = || Action::RotateApiKey {
             api_key: key,
             secret: world.secret(),
-            old_secret_until: world.now() + TimeDelta::hours(1),
+            grace: Grace::try_from(3600).unwrap(),
         };
         world.act(acme, &ada, rotate()).await;
         let last = hot::head(world.database(), acme).await.unwrap().unwrap().version;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use orgledger::{
-    auth::{Principal, Proof, sign_in},
+    auth::{Principal, Proof, limits::Limits, sign_in, usage::Usage},
     clock::Clock,
     commands::{Answer, Caller, Commands, INVITATION_LIFETIME, Invitee, Received, Terms},
     domain::{
@@ -14,7 +14,7 @@ use orgledger::{
     entropy::Entropy,
     graphql::{
         ApiSchema,
-        context::{RequestContext, Services},
+        context::{RequestContext, Services, Transport},
         schema,
     },
     store::{Database, Store, append::Origin, statement::Statement},
@@ -117,7 +117,7 @@ impl Crowd {
         let built_in = Kind::Workspace.rules().roles;
         let id = |role: RoleId| GlobalId::Role(organization, role).to_string();
         let mut crowd = Self {
-            schema: schema(Services { commands: commands.clone() }),
+            schema: schema(Services { commands: commands.clone(), usage: Usage::default(), limits: Limits::default() }),
             id: GlobalId::Organization(organization).to_string(),
             people: vec![owner],
             roles: built_in.iter().map(|role| (role.key, id(role.id))).collect(),
@@ -184,7 +184,7 @@ impl Crowd {
     pub fn context(&self) -> RequestContext {
         let user = self.owner.actor.user().unwrap();
         let principal = Principal::User { user, proof: Proof::Session(SessionId(Uuid::nil())) };
-        RequestContext { principal, origin: Origin::default(), idempotency_key: None }
+        RequestContext::new(principal, Origin::default(), Transport::Post)
     }
 
     /// The id of a person as a member.

@@ -126,8 +126,9 @@ every! { REFUSALS, refusal_name, Refusal:
     NotPossible
     VersionMismatch
     IdempotencyMismatch
+    SessionRequired
     Conflict
 }
 
 /// What the rules never say: it is said around them, by who keeps the answers and by who writes.
-pub(super) const SAID_ELSEWHERE: [&str; 2] = ["IdempotencyMismatch", "Conflict"];
+pub(super) const SAID_ELSEWHERE: [&str; 3] = ["IdempotencyMismatch", "SessionRequired", "Conflict"];

@@ -116,7 +116,6 @@ both_databases! {
     }
 
     // B, the types: the limits of an agent are kept to.
-    #[ignore = "the limits of keys are kept and shown, and nothing is refused by them yet"]
     async fn an_agent_that_asks_too_much_is_told_to_wait(url: &str) {
         let server = Server::start(url).await;
         let acme = Acme::workspace(&server).await;
