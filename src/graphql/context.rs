@@ -27,6 +27,8 @@ use crate::{
 pub struct Services {
     /// Commands, and the store behind them.
     pub commands: Commands,
+    /// What addresses of ours begin with, without a slash at the end.
+    pub public_url: String,
 }
 
 /// One request or operation.

@@ -2,6 +2,7 @@
 
 pub mod document;
 pub mod graphql;
+mod logos;
 pub mod pages;
 mod people;
 mod socket;
@@ -14,7 +15,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, header},
     middleware::{Next, from_fn},
     response::Response,
-    routing::{get, post},
+    routing::{get, post, put},
 };
 
 use tokio::{net::TcpListener, sync::oneshot};
@@ -23,7 +24,7 @@ use crate::{
     auth::usage::Usage,
     commands::Commands,
     graphql::{ApiSchema, context::Services, schema},
-    store::{Store, append::Origin},
+    store::{Store, append::Origin, files::Files},
 };
 
 /// The largest body of a request, in bytes.
@@ -49,13 +50,16 @@ pub struct Api {
     pub public_url: String,
     /// Whether letters are sent or kept in the data directory.
     pub letters: pages::Letters,
+    /// The files of organizations.
+    pub files: Files,
+    decoding: logos::Decoding,
 }
 
 impl Api {
     /// The handlers' common ground.
-    pub fn new(commands: Commands, usage: Usage, public_url: String, letters: pages::Letters) -> Self {
-        let schema = schema(Services { commands: commands.clone() });
-        Self { schema, commands, usage, public_url, letters }
+    pub fn new(commands: Commands, usage: Usage, public_url: String, letters: pages::Letters, files: Files) -> Self {
+        let schema = schema(Services { commands: commands.clone(), public_url: public_url.clone() });
+        Self { schema, commands, usage, public_url, letters, files, decoding: logos::Decoding::default() }
     }
 
     fn store(&self) -> &Store {
@@ -88,6 +92,8 @@ pub fn router(api: Api) -> Router {
         .route("/invitations/respond", post(people::respond))
         .route("/invitations/{token}", get(people::invitation).post(people::answer))
         .route("/invitations/{token}/sign-in", post(people::sign_in_to_answer))
+        .route("/logo-uploads/{token}", put(logos::upload))
+        .route("/logos/{organization}/{hash}", get(logos::show))
         .route("/health", get(|| async { "ok\n" }))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(from_fn(harden))

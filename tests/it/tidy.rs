@@ -14,7 +14,7 @@ const STEPS: &[&[&str]] = &[
     &["graphql"],
     &["auth", "commands", "mail"],
     &["store"],
-    &["clock", "entropy", "secrets"],
+    &["clock", "entropy", "pictures", "secrets"],
     &["domain"],
 ];
 
@@ -30,6 +30,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("async_graphql_axum", &["http"]),
     ("axum", &["http"]),
     ("clap", &["cli", "config"]),
+    ("image", &["pictures"]),
+    ("object_store", &["store"]),
     ("postgres_es", &["store"]),
     ("sqlite_es", &["store"]),
     ("sqlx", &["store"]),

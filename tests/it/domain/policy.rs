@@ -108,6 +108,8 @@ fn each_action_names_the_permission_it_needs() {
     let needed = [
         (A::UpdateOrganization, P::OrganizationUpdate),
         (A::RequestCertification, P::OrganizationUpdate),
+        (A::CreateLogoUpload, P::OrganizationUpdate),
+        (A::RemoveLogo, P::OrganizationUpdate),
         (A::DeleteOrganization, P::OrganizationDelete),
         (A::ChangeMemberRole, P::MembersAssignRole),
         (A::DeactivateMember, P::MembersUpdate),

@@ -48,7 +48,7 @@ impl Inside {
     /// Over this store.
     pub fn new(store: &Store) -> Self {
         let commands = Commands { store: store.clone(), invitation_lifetime: INVITATION_LIFETIME };
-        Self { schema: schema(Services { commands }) }
+        Self { schema: schema(Services { commands, public_url: String::new() }) }
     }
 
     /// The API's id of an organization.

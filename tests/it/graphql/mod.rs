@@ -13,6 +13,7 @@ mod inside;
 mod invitations;
 mod isolation;
 mod letters;
+mod logo;
 mod may_i;
 mod members;
 mod membership_letters;

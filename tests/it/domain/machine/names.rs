@@ -43,6 +43,8 @@ wishes! {
     CreateOrganization 1
     CreatePersonalOrganization 1
     UpdateOrganization 5
+    SetLogo 3
+    RemoveLogo 2
     LeaveOrganization 2
     DeleteOrganization 2
     RequestCertification 3
@@ -72,6 +74,7 @@ every! { EVENTS, event_name, Event:
     OrganizationCreated
     OrganizationRenamed
     OrganizationDescriptionChanged
+    OrganizationLogoChanged
     OrganizationDefaultRoleChanged
     OrganizationCertificationRequested
     OrganizationCertified

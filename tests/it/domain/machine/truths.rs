@@ -25,7 +25,9 @@ pub(super) const fn needed(wish: Wish) -> Option<Permission> {
         | Wish::TransferOwnership
         | Wish::AcceptInvitation
         | Wish::DeclineInvitation => return None,
-        Wish::UpdateOrganization | Wish::RequestCertification => Permission::OrganizationUpdate,
+        Wish::UpdateOrganization | Wish::SetLogo | Wish::RemoveLogo | Wish::RequestCertification => {
+            Permission::OrganizationUpdate
+        }
         Wish::DeleteOrganization => Permission::OrganizationDelete,
         Wish::ChangeMemberRole => Permission::MembersAssignRole,
         Wish::DeactivateMember | Wish::ReactivateMember => Permission::MembersUpdate,
