@@ -64,7 +64,7 @@ pub fn jpeg_with_exif() -> Vec<u8> {
 fn chunk(kind: [u8; 4], data: &[u8]) -> Vec<u8> {
     let length = u32::try_from(data.len()).unwrap().to_be_bytes();
     let checksum = crc32fast::hash(&[&kind[..], data].concat()).to_be_bytes();
-    [&length[..], kind, data, &checksum].concat()
+    [&length[..], &kind, data, &checksum].concat()
 }
 
 /// A PNG of grey pixels that has the head and whatever else is given.

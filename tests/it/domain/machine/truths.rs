@@ -203,9 +203,8 @@ pub(super) fn check_reach(before: &Value, after: &Value, event: &Event) -> TestC
     for (field, value) in after.as_object().into_iter().flatten() {
         let owner = match field.as_str() {
             "version" => continue,
-            "kind" | "lifecycle" | "name" | "description" | "certification" | "default_role" | "profile_version" => {
-                "organization"
-            }
+            "kind" | "lifecycle" | "name" | "description" | "logo" | "certification" | "default_role"
+            | "profile_version" => "organization",
             "members" | "member_count" | "active_owners" => "members",
             "invitations" | "open_invitations" => "invitations",
             "roles" => "roles",
