@@ -1,7 +1,7 @@
 //! Commands as callers give them: what only this layer can know (new ids, secrets, the directory) is put beside
 //! what the caller asked, and the ledger decides. No rule stands here.
 
-use chrono::TimeDelta;
+use chrono::{SubsecRound, TimeDelta};
 
 use crate::{
     domain::{
@@ -14,11 +14,13 @@ use crate::{
         },
         values::{Email, Name, Text, mask_email},
     },
-    secrets::{self, ApiKeySecret, InvitationLink},
+    pictures::Picture,
+    secrets::{self, ApiKeySecret, InvitationLink, LogoUpload},
     store::{
         self, Store,
         append::{Origin, Reason},
-        commands::Idempotency,
+        commands::{self, Idempotency},
+        files::Files,
         invitations::{self, InvitationDetails, PreviewRow},
         ledger::{Failure, Freshness, Receipt, Request},
         profile,
@@ -26,6 +28,8 @@ use crate::{
     },
 };
 
+/// How long the address of an upload is good.
+pub const UPLOAD_LIFETIME: TimeDelta = TimeDelta::minutes(10);
 /// How long an invitation is good unless the operator says otherwise.
 pub const INVITATION_LIFETIME: TimeDelta = TimeDelta::days(7);
 
@@ -295,6 +299,44 @@ impl Commands {
             users::suggest_name(&self.store.database, user, &name).await?;
         }
         Ok((organization, receipt))
+    }
+
+    /// What the address of an upload stands for, if the caller may change the logo. Nothing is stored.
+    pub async fn create_logo_upload(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+    ) -> Result<LogoUpload, Failure> {
+        self.may_upload(caller.actor, organization).await?;
+        let expires_at = (self.store.now() + UPLOAD_LIFETIME).trunc_subsecs(0);
+        Ok(LogoUpload { organization, actor: caller.actor, id: self.store.entropy.uuid(), expires_at })
+    }
+
+    /// Refuses who may not change the logo now.
+    pub async fn may_upload(&self, actor: Actor, organization: OrganizationId) -> Result<(), Failure> {
+        let ask = Ask::about(OrganizationAction::CreateLogoUpload);
+        let answers = self.may(actor, organization, &[ask], Freshness::Compared).await?;
+        answers.into_iter().try_for_each(|answer| answer.map_err(Failure::from))
+    }
+
+    /// Makes a picture the logo, for who asked for the upload; `None` where the address was used before. The file is
+    /// written first: an event never names what is not there, and a file that nothing names is swept.
+    pub async fn set_logo(
+        &self,
+        caller: &Caller,
+        upload: &LogoUpload,
+        picture: Picture,
+        files: &Files,
+    ) -> Result<Option<Receipt>, Failure> {
+        let LogoUpload { organization, actor, id, .. } = *upload;
+        let key = format!("logo upload {id}");
+        let used = Idempotency { fingerprint: self.store.server_key.fingerprint(&key), key };
+        if !commands::claim(&self.store.database, organization, actor, &used, self.store.now()).await? {
+            return Ok(None);
+        }
+        files.put(organization, picture.logo, picture.bytes).await?;
+        let action = Action::SetLogo { logo: picture.logo };
+        self.execute(caller, organization, action, Terms::default()).await.map(Some)
     }
 
     fn new_secret(&self, key_type: KeyType) -> (ApiKeySecret, SecretRecord) {

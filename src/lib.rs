@@ -9,6 +9,7 @@ pub mod entropy;
 pub mod graphql;
 pub mod http;
 pub mod mail;
+pub mod pictures;
 pub mod secrets;
 pub mod store;
 pub mod telemetry;

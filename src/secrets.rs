@@ -9,7 +9,9 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use crate::domain::{InvitationId, OrganizationId, organization::api_keys::KeyType};
+use crate::domain::{
+    Actor, ApiKeyId, InvitationId, OrganizationId, Timestamp, UserId, organization::api_keys::KeyType,
+};
 
 /// A SHA-256 of a secret, as it is stored.
 #[derive(Clone, PartialEq, Eq)]
@@ -176,8 +178,22 @@ pub struct InvitationLink {
     pub generation: u32,
 }
 
+/// What the address of an upload names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogoUpload {
+    /// The organization that gets the logo.
+    pub organization: OrganizationId,
+    /// Who asked for the address, and gives the command when the picture comes.
+    pub actor: Actor,
+    /// What tells it from every other address, so that it is used once.
+    pub id: Uuid,
+    /// Until when it is good; a whole second.
+    pub expires_at: Timestamp,
+}
+
 const UUID_WIDTH: usize = 22;
 const GENERATION_WIDTH: usize = 2;
+const SECONDS_WIDTH: usize = 7;
 
 impl ServerKey {
     /// The key of these bytes.
@@ -257,7 +273,35 @@ impl ServerKey {
             generation: u32::try_from(generation).ok()?,
         })
     }
+
+    /// The token at the end of an upload's address.
+    pub fn logo_upload_token(&self, upload: &LogoUpload) -> SecretString {
+        let LogoUpload { organization, actor, id, expires_at } = upload;
+        let kind = if actor.user().is_some() { USER } else { API_KEY };
+        let seconds = base62::encode(u64::try_from(expires_at.timestamp()).unwrap_or_default());
+        let ids = [organization.0, actor.id(), *id].map(base62_uuid).concat();
+        self.signed("logo-upload", format!("{ids}{seconds:0>SECONDS_WIDTH$}{kind}"))
+    }
+
+    /// The upload that a token belongs to; `None` where the token was never ours.
+    pub fn read_logo_upload_token(&self, token: &str) -> Option<LogoUpload> {
+        let body = self.checked("logo-upload", token, 3 * UUID_WIDTH + SECONDS_WIDTH + 1)?;
+        let (ids, rest) = body.split_at(3 * UUID_WIDTH);
+        let (seconds, kind) = rest.split_at(SECONDS_WIDTH);
+        let id = |place: usize| read_uuid(&ids[place * UUID_WIDTH..(place + 1) * UUID_WIDTH]);
+        let seconds = i64::try_from(base62::decode(seconds).ok()?).ok()?;
+        Some(LogoUpload {
+            organization: OrganizationId(id(0)?),
+            actor: if kind == USER { Actor::User(UserId(id(1)?)) } else { Actor::ApiKey(ApiKeyId(id(1)?)) },
+            id: id(2)?,
+            expires_at: Timestamp::from_timestamp_secs(seconds)?,
+        })
+    }
 }
+
+/// Which kind of actor stands in a token.
+const USER: &str = "u";
+const API_KEY: &str = "k";
 
 fn base62_uuid(id: Uuid) -> String {
     format!("{:0>UUID_WIDTH$}", base62::encode(id.as_u128()))

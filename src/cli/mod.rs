@@ -83,6 +83,10 @@ struct ServeArguments {
     /// [default: http:// and where it listens]
     #[arg(long, env = "ORGLEDGER_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
+    /// Where the files of organizations are kept; in the data directory unless told otherwise, which several servers
+    /// have to share, e.g. --files-url s3://bucket/prefix, in a program built with the feature s3
+    #[arg(long, env = "ORGLEDGER_FILES_URL", value_name = "URL")]
+    files_url: Option<String>,
     /// How long an invitation is good, in hours, 1 to 720, e.g. --invitation-hours 72
     #[arg(
         long,

@@ -14,15 +14,26 @@ use crate::{
     entropy::Entropy,
     http::{self, Api, pages::Letters},
     mail::{Transport, courier::Courier},
-    store::{Store, feed::POLL, purge},
+    store::{
+        Store,
+        feed::POLL,
+        files::{self, Files},
+        purge,
+    },
 };
 
 /// Serves until SIGTERM or Ctrl-C.
 pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     let oidc = provider(&arguments)?;
-    let ServeArguments { store: of_store, listen, public_url, invitation_hours, smtp_url, mail_from, .. } = arguments;
+    let ServeArguments {
+        store: of_store, listen, public_url, files_url, invitation_hours, smtp_url, mail_from, ..
+    } = arguments;
     let database = connect(&of_store).await?;
     let store = Store::open(database, Clock::System, Entropy::from_machine()).await?;
+    let files = match files_url.as_deref().filter(|url| !url.is_empty()) {
+        Some(url) => Files::bucket(url).map_err(|error| format!("--files-url: {error}"))?,
+        None => Files::folder(&of_store.data_dir.join("files"))?,
+    };
     let listener = TcpListener::bind(listen).await.map_err(|error| format!("{listen}: {error}"))?;
     let address = listener.local_addr()?;
     let public_url = public_url.unwrap_or_else(|| format!("http://{address}"));
@@ -38,10 +49,11 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     tasks.spawn(Courier { store: store.clone(), transport, from, public_url: public_url.clone() }.run());
     tasks.spawn(flush(store.clone(), usage.clone()));
     tasks.spawn(poll(store.clone()));
-    tasks.spawn(purge_deleted(store.clone()));
+    tasks.spawn(purge_deleted(store.clone(), files.clone()));
+    tasks.spawn(sweep(store.clone(), files.clone()));
 
     let commands = Commands { store: store.clone(), invitation_lifetime: TimeDelta::hours(invitation_hours) };
-    let api = Api::new(commands, usage.clone(), public_url.clone(), letters).with_oidc(oidc);
+    let api = Api::new(commands, usage.clone(), public_url.clone(), letters, files).with_oidc(oidc);
     println!("orgledger listens on http://{address}");
     println!("Open {public_url} to sign in; the API is at {public_url}/graphql");
     http::serve(listener, api, signal()).await?;
@@ -78,14 +90,25 @@ async fn poll(store: Store) {
     }
 }
 
-async fn purge_deleted(store: Store) {
+async fn purge_deleted(store: Store, files: Files) {
     loop {
-        match purge::purge(&store.database).await {
+        match purge::purge(&store.database, &files).await {
             Ok(0) => {}
             Ok(events) => tracing::info!(events, "deleted organizations were purged"),
             Err(error) => tracing::warn!(?error, "deleted organizations were not purged"),
         }
         tokio::time::sleep(purge::LOOK_EVERY).await;
+    }
+}
+
+async fn sweep(store: Store, files: Files) {
+    loop {
+        match files.sweep(&store.database, store.now() - files::GRACE).await {
+            Ok(0) => {}
+            Ok(gone) => tracing::info!(gone, "files that nothing names were deleted"),
+            Err(error) => tracing::warn!(?error, "files that nothing names were not deleted"),
+        }
+        tokio::time::sleep(files::SWEEP_EVERY).await;
     }
 }
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::{
     domain::{
         ApiKeyId, GlobalId, InvitationId, OrganizationId, RoleId, UserId,
-        organization::{Event, Permissions, api_keys::RateLimit, event},
+        organization::{Event, Logo, Permissions, api_keys::RateLimit, event},
     },
     store::{aggregate::Recorded, names::Names},
 };
@@ -79,6 +79,11 @@ pub fn of(event: &Event, names: &Names) -> Vec<Change> {
         Event::OrganizationRenamed { from, to } => vec![change("name", text(from), text(to))],
         Event::OrganizationDescriptionChanged { from, to } => {
             vec![change("description", from.clone(), to.clone())]
+        }
+        // A logo is named like its file: the hash of its bytes, and what they are.
+        Event::OrganizationLogoChanged { from, to } => {
+            let file = |logo: &Option<Logo>| logo.map(|logo| logo.to_string());
+            vec![change("logo", file(from), file(to))]
         }
         Event::OrganizationDefaultRoleChanged { from, to } => {
             vec![change("defaultInvitationRole", role(from), role(to))]

@@ -31,6 +31,8 @@ pub struct Services {
     pub usage: Usage,
     /// What keys and addresses have spent.
     pub limits: Limits,
+    /// What addresses of ours begin with, without a slash at the end.
+    pub public_url: String,
 }
 
 /// How a request came.

@@ -23,6 +23,10 @@ use crate::{
 pub enum OrganizationAction {
     /// `updateOrganization`
     UpdateOrganization,
+    /// `createLogoUpload`, and the upload itself
+    CreateLogoUpload,
+    /// `removeLogo`
+    RemoveLogo,
     /// `requestCertification`
     RequestCertification,
     /// `leaveOrganization`

@@ -282,9 +282,11 @@ pub fn internal(ctx: &Context<'_>, error: &store::Error) -> Error {
         error => tracing::error!(reference, ?error, "a request failed"),
     }
     let (code, sentence) = match error {
-        store::Error::Unavailable(_) | store::Error::Conflict | store::Error::Closed | store::Error::Stopped => {
-            ("UNAVAILABLE", "The service is not available now")
-        }
+        store::Error::Unavailable(_)
+        | store::Error::Files(_)
+        | store::Error::Conflict
+        | store::Error::Closed
+        | store::Error::Stopped => ("UNAVAILABLE", "The service is not available now"),
         _ => ("INTERNAL", "Something went wrong here"),
     };
     top(code, format!("{sentence}; the reference is {reference}."))

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     api_keys::{self, ApiKeyConnection, ApiKeyFilter, ApiKeysQuestion},
-    context::{Access, access, store},
+    context::{Access, access, services, store},
     decisions::{Decision, OrganizationAction},
     errors::{self, OrInternal, UserErrorCode, code},
     events::{self, EventConnection},
@@ -114,9 +114,11 @@ impl Organization {
         self.0.row.description.as_deref()
     }
 
-    /// Its logo; none yet.
-    async fn logo_url(&self) -> Option<String> {
-        None
+    /// Its logo, for everybody who has this address; it is another address for another logo.
+    async fn logo_url(&self, ctx: &Context<'_>) -> Result<Option<String>> {
+        let Some(Ok(logo)) = self.0.row.logo.as_deref().map(str::parse::<organization::Logo>) else { return Ok(None) };
+        let id = GlobalId::Organization(self.0.organization);
+        Ok(Some(format!("{}/logos/{id}/{}", services(ctx)?.public_url, logo.hash)))
     }
 
     /// What it is for.

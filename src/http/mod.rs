@@ -3,6 +3,7 @@
 pub mod cost;
 pub mod document;
 pub mod graphql;
+mod logos;
 pub mod pages;
 mod people;
 mod socket;
@@ -15,7 +16,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, header},
     middleware::{Next, from_fn},
     response::Response,
-    routing::{get, post},
+    routing::{get, post, put},
 };
 
 use tokio::{net::TcpListener, sync::oneshot};
@@ -24,7 +25,7 @@ use crate::{
     auth::{limits::Limits, oidc::Oidc, usage::Usage},
     commands::Commands,
     graphql::{ApiSchema, context::Services, schema},
-    store::{Store, append::Origin},
+    store::{Store, append::Origin, files::Files},
 };
 
 /// The largest body of a request, in bytes.
@@ -54,14 +55,23 @@ pub struct Api {
     pub public_url: String,
     /// Whether letters are sent or kept in the data directory.
     pub letters: pages::Letters,
+    /// The files of organizations.
+    pub files: Files,
+    decoding: logos::Decoding,
 }
 
 impl Api {
     /// The handlers' common ground.
-    pub fn new(commands: Commands, usage: Usage, public_url: String, letters: pages::Letters) -> Self {
+    pub fn new(commands: Commands, usage: Usage, public_url: String, letters: pages::Letters, files: Files) -> Self {
         let limits = Limits::default();
-        let services = Services { commands: commands.clone(), usage: usage.clone(), limits: limits.clone() };
-        Self { schema: schema(services), commands, usage, oidc: None, limits, public_url, letters }
+        let services = Services {
+            commands: commands.clone(),
+            usage: usage.clone(),
+            limits: limits.clone(),
+            public_url: public_url.clone(),
+        };
+        let (schema, decoding) = (schema(services), logos::Decoding::default());
+        Self { schema, commands, usage, oidc: None, limits, public_url, letters, files, decoding }
     }
 
     /// Takes tokens of this identity provider.
@@ -100,6 +110,8 @@ pub fn router(api: Api) -> Router {
         .route("/invitations/respond", post(people::respond))
         .route("/invitations/{token}", get(people::invitation).post(people::answer))
         .route("/invitations/{token}/sign-in", post(people::sign_in_to_answer))
+        .route("/logo-uploads/{token}", put(logos::upload))
+        .route("/logos/{organization}/{hash}", get(logos::show))
         .route("/health", get(|| async { "ok\n" }))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(from_fn(harden))

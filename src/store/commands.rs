@@ -54,6 +54,22 @@ pub async fn find(
     }))
 }
 
+/// Marks a key as used, before the command that is done once and never repeated; false where it was used already.
+pub async fn claim(
+    database: &Database,
+    organization: OrganizationId,
+    actor: Actor,
+    idempotency: &Idempotency,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let mut transaction = database.begin().await?;
+    match keep(&mut transaction, organization, actor, idempotency, (0, &[]), now).await {
+        Ok(()) => transaction.commit().await.map(|()| true),
+        Err(Error::Conflict) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Keeps a command in the transaction of its events; one that is there already makes this one a conflict.
 pub(super) async fn keep(
     transaction: &mut Transaction,

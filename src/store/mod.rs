@@ -17,6 +17,7 @@ pub mod commands;
 pub mod database;
 mod execution;
 pub mod feed;
+pub mod files;
 pub mod history;
 pub mod hot;
 pub mod identities;
@@ -108,6 +109,9 @@ pub enum Error {
     /// The service is stopping, and its connections are closed.
     #[error("the store is closed")]
     Closed,
+    /// The files of organizations could not be read or written.
+    #[error("the files failed")]
+    Files(#[from] object_store::Error),
     /// A task of the store has ended.
     #[error("the store has stopped")]
     Stopped,

@@ -1,5 +1,7 @@
 //! Organizations: their rows, and what a person or key meets when they come to one.
 
+use std::collections::HashMap;
+
 use uuid::Uuid;
 
 use super::{
@@ -14,7 +16,7 @@ use super::{
 };
 use crate::domain::{
     OrganizationId, Timestamp, UserId,
-    organization::{Event, profile::Certification},
+    organization::{Event, Logo, profile::Certification},
 };
 
 /// An organization, and the membership of the person who asks, if they have one.
@@ -25,6 +27,7 @@ pub struct OrganizationRow {
     pub kind: String,
     pub name: String,
     pub description: Option<String>,
+    pub logo: Option<String>,
     pub certification: String,
     pub default_role_id: Uuid,
     pub created_at: Timestamp,
@@ -35,8 +38,8 @@ pub struct OrganizationRow {
     pub role: roles::JoinedRole,
 }
 
-const COLUMNS: &str = "o.organization_id, o.kind, o.name, o.description, o.certification, o.default_role_id, o.created_at, o.version, \
-     m.status AS member_status, m.joined_at";
+const COLUMNS: &str = "o.organization_id, o.kind, o.name, o.description, o.logo, o.certification, \
+     o.default_role_id, o.created_at, o.version, m.status AS member_status, m.joined_at";
 
 /// The organization as this person meets it, in one indexed read.
 pub async fn find(
@@ -81,6 +84,19 @@ pub async fn memberships(database: &Database, user: UserId) -> Result<u32, Error
         .count(database)
         .await?;
     Ok(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+/// The logos that these organizations have now; who has none, or has ended, is not among them.
+pub async fn logos(
+    database: &Database,
+    organizations: impl IntoIterator<Item = OrganizationId>,
+) -> Result<HashMap<OrganizationId, Logo>, Error> {
+    let mut statement = Statement::new(
+        "SELECT organization_id, logo FROM organizations WHERE logo IS NOT NULL AND organization_id IN ",
+    );
+    statement.push_list(organizations.into_iter().map(|organization| organization.0));
+    let rows: Vec<(Uuid, String)> = statement.all(database).await?;
+    Ok(rows.into_iter().filter_map(|(id, logo)| Some((OrganizationId(id), logo.parse().ok()?))).collect())
 }
 
 /// What an overview shows.
@@ -142,6 +158,7 @@ pub(super) async fn project(transaction: &mut Transaction, recorded: &Recorded) 
         }
         Event::OrganizationRenamed { to, .. } => update(recorded, "name").bind(to),
         Event::OrganizationDescriptionChanged { to, .. } => update(recorded, "description").bind(to.clone()),
+        Event::OrganizationLogoChanged { to, .. } => update(recorded, "logo").bind(to.map(|logo| logo.to_string())),
         Event::OrganizationDefaultRoleChanged { to, .. } => update(recorded, "default_role_id").bind(to.0),
         Event::OrganizationCertificationRequested { .. } => certified(recorded, Certification::Requested),
         Event::OrganizationCertified {} => certified(recorded, Certification::Certified),

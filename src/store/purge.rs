@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{Database, Error, database::Transaction, statement::Statement};
+use super::{Database, Error, database::Transaction, files::Files, statement::Statement};
+use crate::domain::OrganizationId;
 
 /// How often a server looks for deleted organizations.
 pub const LOOK_EVERY: Duration = Duration::from_mins(1);
 /// How many events one transaction takes away: few enough to keep nobody waiting.
 const BATCH: u32 = 1000;
 
-/// Purges every deleted organization; says how many events went.
-pub async fn purge(database: &Database) -> Result<u64, Error> {
+/// Purges every deleted organization, its files first; says how many events went.
+pub async fn purge(database: &Database, files: &Files) -> Result<u64, Error> {
     let mut gone = 0;
     loop {
         let deleted: Option<(Uuid, i64)> =
@@ -21,6 +22,7 @@ pub async fn purge(database: &Database) -> Result<u64, Error> {
                 .optional(database)
                 .await?;
         let Some((organization, version)) = deleted else { return Ok(gone) };
+        files.erase(OrganizationId(organization)).await?;
         let mut transaction = database.begin().await?;
         let batch = take_batch(&mut transaction, organization, version).await?;
         if batch == 0 {

@@ -8,6 +8,7 @@ mod domain;
 mod graphql;
 mod mail;
 mod pages;
+mod pictures;
 mod store;
 mod support;
 mod tidy;

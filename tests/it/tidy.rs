@@ -14,7 +14,7 @@ const STEPS: &[&[&str]] = &[
     &["graphql"],
     &["auth", "commands", "mail"],
     &["store"],
-    &["clock", "entropy", "secrets"],
+    &["clock", "entropy", "pictures", "secrets"],
     &["domain"],
 ];
 
@@ -32,6 +32,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("axum", &["http"]),
     ("clap", &["cli", "config"]),
     ("jsonwebtoken", &["auth"]),
+    ("image", &["pictures"]),
+    ("object_store", &["store"]),
     ("postgres_es", &["store"]),
     ("reqwest", &["auth"]),
     ("ring", &["auth"]),

@@ -11,6 +11,8 @@ use crate::domain::ids::{ApiKeyId, RoleId, UserId};
 #[expect(missing_docs, reason = "the names are those of the mutations")]
 pub enum OrganizationAction {
     UpdateOrganization,
+    CreateLogoUpload,
+    RemoveLogo,
     RequestCertification,
     LeaveOrganization,
     DeleteOrganization,
@@ -35,8 +37,10 @@ pub enum OrganizationAction {
 
 impl OrganizationAction {
     /// Every action, noun by noun.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::UpdateOrganization,
+        Self::CreateLogoUpload,
+        Self::RemoveLogo,
         Self::RequestCertification,
         Self::LeaveOrganization,
         Self::DeleteOrganization,
@@ -63,7 +67,9 @@ impl OrganizationAction {
     pub(super) const fn permission(self) -> Option<Permission> {
         Some(match self {
             Self::LeaveOrganization | Self::TransferOwnership => return None,
-            Self::UpdateOrganization | Self::RequestCertification => Permission::OrganizationUpdate,
+            Self::UpdateOrganization | Self::CreateLogoUpload | Self::RemoveLogo | Self::RequestCertification => {
+                Permission::OrganizationUpdate
+            }
             Self::DeleteOrganization => Permission::OrganizationDelete,
             Self::ChangeMemberRole => Permission::MembersAssignRole,
             Self::DeactivateMember | Self::ReactivateMember => Permission::MembersUpdate,

@@ -5,6 +5,7 @@ use super::{
     api_keys::{Grace, KeyType, RateLimit},
     event::{Commitment, SecretRecord},
     kinds::Kind,
+    logo::Logo,
     permissions::Permissions,
     profile::CertificationDecision,
     roles::Level,
@@ -62,6 +63,11 @@ pub enum Action {
         description: Option<Option<Text>>,
         default_role: Option<RoleId>,
     },
+    /// The picture is decoded, encoded anew and kept already; whoever asked for the upload gives the command.
+    SetLogo {
+        logo: Logo,
+    },
+    RemoveLogo,
     LeaveOrganization {
         created_keys: CreatedKeys,
     },

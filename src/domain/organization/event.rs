@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     api_keys::{KeyStatus, KeyType, RateLimit},
     kinds::Kind,
+    logo::Logo,
     members::MemberStatus,
     permissions::Permissions,
     profile::Certification,
@@ -101,6 +102,9 @@ pub enum Event {
     /// It got another description, or none.
     #[serde(rename = "organization.description_changed")]
     OrganizationDescriptionChanged { from: Option<String>, to: Option<String> },
+    /// It got another logo, or none.
+    #[serde(rename = "organization.logo_changed")]
+    OrganizationLogoChanged { from: Option<Logo>, to: Option<Logo> },
     /// Invitations without a role give another one.
     #[serde(rename = "organization.default_role_changed")]
     OrganizationDefaultRoleChanged { from: RoleId, to: RoleId },
@@ -286,6 +290,7 @@ impl Event {
             Self::OrganizationCreated { .. }
             | Self::OrganizationRenamed { .. }
             | Self::OrganizationDescriptionChanged { .. }
+            | Self::OrganizationLogoChanged { .. }
             | Self::OrganizationDefaultRoleChanged { .. }
             | Self::OrganizationCertificationRequested { .. }
             | Self::OrganizationCertified {}
@@ -335,6 +340,7 @@ impl Event {
             Self::OrganizationCreated { .. } => "organization.created",
             Self::OrganizationRenamed { .. } => "organization.renamed",
             Self::OrganizationDescriptionChanged { .. } => "organization.description_changed",
+            Self::OrganizationLogoChanged { .. } => "organization.logo_changed",
             Self::OrganizationDefaultRoleChanged { .. } => "organization.default_role_changed",
             Self::OrganizationCertificationRequested { .. } => "organization.certification_requested",
             Self::OrganizationCertified {} => "organization.certified",

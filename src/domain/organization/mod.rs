@@ -13,6 +13,7 @@ pub mod command;
 pub mod event;
 pub mod invitations;
 pub mod kinds;
+pub mod logo;
 pub mod members;
 pub mod permissions;
 pub mod policy;
@@ -23,6 +24,7 @@ pub use ask::{Ask, OrganizationAction};
 pub use command::{Action, Command, CreatedKeys, InvitationRow};
 pub use event::{Event, Target};
 pub use kinds::Kind;
+pub use logo::Logo;
 pub use permissions::{Permission, Permissions};
 
 use super::{
@@ -46,6 +48,7 @@ pub struct Organization {
     kind: Kind,
     name: String,
     description: Option<String>,
+    logo: Option<Logo>,
     certification: profile::Certification,
     default_role: Option<RoleId>,
     version: u64,
@@ -121,6 +124,8 @@ impl Organization {
             Action::CreateOrganization { .. }
             | Action::CreatePersonalOrganization { .. }
             | Action::UpdateOrganization { .. }
+            | Action::SetLogo { .. }
+            | Action::RemoveLogo
             | Action::RequestCertification
             | Action::DecideCertification { .. }
             | Action::DeleteOrganization { .. } => self.decide_profile(command),

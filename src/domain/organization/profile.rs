@@ -1,9 +1,9 @@
-//! The organization itself: made, renamed, described, certified, deleted.
+//! The organization itself: made, renamed, described, given a logo, certified, deleted.
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Action, Command, Decided, Event, Kind, Lifecycle, Organization,
+    Action, Command, Decided, Event, Kind, Lifecycle, Logo, Organization,
     ask::{Ask, OrganizationAction},
     event::{Change, Commitment},
     roles::Role,
@@ -78,6 +78,8 @@ impl Organization {
             Action::CreateOrganization { .. } => self.create(command),
             Action::CreatePersonalOrganization { email_commitment } => self.create_personal(command, email_commitment),
             Action::UpdateOrganization { .. } => self.update(command),
+            Action::SetLogo { logo } => self.change_logo(command, OrganizationAction::CreateLogoUpload, Some(*logo)),
+            Action::RemoveLogo => self.change_logo(command, OrganizationAction::RemoveLogo, None),
             Action::RequestCertification => {
                 self.may(command.actor, &Ask::about(OrganizationAction::RequestCertification), command.now)?;
                 command.expect_version(self.profile_version)?;
@@ -181,6 +183,13 @@ impl Organization {
         Ok(events.into())
     }
 
+    fn change_logo(&self, command: &Command, action: OrganizationAction, to: Option<Logo>) -> Result<Decided, Refusal> {
+        self.may(command.actor, &Ask::about(action), command.now)?;
+        command.expect_version(self.profile_version)?;
+        let change = Change::between(&self.logo, to);
+        Ok(change.map(|Change { from, to }| Event::OrganizationLogoChanged { from, to }).into())
+    }
+
     pub(super) fn evolve_profile(&mut self, event: &Event) {
         self.profile_version = self.version;
         match event {
@@ -195,6 +204,7 @@ impl Organization {
             }
             Event::OrganizationRenamed { to, .. } => self.name.clone_from(to),
             Event::OrganizationDescriptionChanged { to, .. } => self.description.clone_from(to),
+            Event::OrganizationLogoChanged { to, .. } => self.logo = *to,
             Event::OrganizationDefaultRoleChanged { to, .. } => self.default_role = Some(*to),
             Event::OrganizationCertificationRequested { .. } => self.certification = Certification::Requested,
             Event::OrganizationCertified {} => self.certification = Certification::Certified,

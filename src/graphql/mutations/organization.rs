@@ -1,6 +1,8 @@
 //! Changes of organizations themselves.
 
 use async_graphql::{Context, ID, InputObject, InputType, MaybeUndefined, Object, Result, SimpleObject};
+use chrono::{DateTime, Utc};
+use secrecy::ExposeSecret;
 
 use super::members::CreatedKeys;
 use crate::commands::Terms;
@@ -10,7 +12,7 @@ use crate::domain::{
 };
 use crate::graphql::{
     api_keys::ApiKey,
-    context::{access, access_after, caller, services},
+    context::{Services, access, access_after, caller, services},
     errors::{Stop, UserError, answer, payloads},
     fields::{Fields, GivenTerms},
     organization::{Organization, OrganizationKind},
@@ -85,6 +87,31 @@ pub struct DeleteOrganizationInput {
     confirm_name: String,
 }
 
+/// An upload to prepare.
+#[derive(Debug, InputObject)]
+pub struct CreateLogoUploadInput {
+    /// The organization that gets the logo.
+    organization_id: ID,
+}
+
+/// A logo to take away.
+#[derive(Debug, InputObject)]
+pub struct RemoveLogoInput {
+    /// The organization.
+    organization_id: ID,
+}
+
+/// Where to send a logo.
+#[derive(Default, SimpleObject)]
+pub struct CreateLogoUploadPayload {
+    /// PUT the bytes of a PNG, JPEG or WebP picture there: once, 1 MiB at most, without a credential.
+    upload_url: Option<String>,
+    /// Until when.
+    expires_at: Option<DateTime<Utc>>,
+    /// Why there is no address.
+    user_errors: Vec<UserError>,
+}
+
 /// A new or changed organization.
 #[derive(Default, SimpleObject)]
 pub struct OrganizationPayload {
@@ -116,7 +143,7 @@ pub struct DeleteOrganizationPayload {
     user_errors: Vec<UserError>,
 }
 
-payloads!(OrganizationPayload, LeaveOrganizationPayload, DeleteOrganizationPayload);
+payloads!(OrganizationPayload, CreateLogoUploadPayload, LeaveOrganizationPayload, DeleteOrganizationPayload);
 
 /// Mutations of organizations.
 #[derive(Default)]
@@ -172,6 +199,39 @@ impl OrganizationMutations {
             fields.check()?;
             let action = Action::UpdateOrganization { name, description, default_role };
             change(ctx, organization, action, terms).await
+        })
+        .await
+    }
+
+    /// Prepares the upload of a logo: an address that takes one picture, from whoever has it, in the caller's name.
+    async fn create_logo_upload(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Whose logo.")] input: CreateLogoUploadInput,
+    ) -> Result<CreateLogoUploadPayload> {
+        answer(ctx, async {
+            let (organization, _) = about_organization(ctx, &input, &input.organization_id)?;
+            let Services { commands, public_url, .. } = services(ctx)?;
+            let upload = commands.create_logo_upload(&caller(ctx)?, organization).await?;
+            let token = commands.store.server_key.logo_upload_token(&upload);
+            Ok(CreateLogoUploadPayload {
+                upload_url: Some(format!("{public_url}/logo-uploads/{}", token.expose_secret())),
+                expires_at: Some(upload.expires_at),
+                user_errors: Vec::new(),
+            })
+        })
+        .await
+    }
+
+    /// Takes an organization's logo away.
+    async fn remove_logo(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Whose logo.")] input: RemoveLogoInput,
+    ) -> Result<OrganizationPayload> {
+        answer(ctx, async {
+            let (organization, terms) = about_organization(ctx, &input, &input.organization_id)?;
+            change(ctx, organization, Action::RemoveLogo, terms).await
         })
         .await
     }

@@ -10,6 +10,7 @@ use orgledger::domain::organization::{
     Decided,
     api_keys::KeyStatus,
     kinds::{self, OwnerRule},
+    logo::{ContentHash, Logo, MediaType},
     members::MemberStatus,
     profile::{Certification, CertificationDecision},
     roles::Level,

@@ -18,6 +18,7 @@ use uuid::Uuid;
 mod api_keys;
 mod certification;
 mod invitations;
+mod logo;
 mod machine;
 mod members;
 mod ownership;

@@ -107,6 +107,8 @@ fn each_role_may_do_what_its_permissions_say_and_leave() {
 fn each_action_names_the_permission_it_needs() {
     let needed = [
         (A::UpdateOrganization, P::OrganizationUpdate),
+        (A::CreateLogoUpload, P::OrganizationUpdate),
+        (A::RemoveLogo, P::OrganizationUpdate),
         (A::RequestCertification, P::OrganizationUpdate),
         (A::DeleteOrganization, P::OrganizationDelete),
         (A::ChangeMemberRole, P::MembersAssignRole),

@@ -48,7 +48,8 @@ impl Inside {
     /// Over this store.
     pub fn new(store: &Store) -> Self {
         let commands = Commands { store: store.clone(), invitation_lifetime: INVITATION_LIFETIME };
-        Self { schema: schema(Services { commands, usage: Usage::default(), limits: Limits::default() }) }
+        let (usage, limits, public_url) = (Usage::default(), Limits::default(), String::new());
+        Self { schema: schema(Services { commands, usage, limits, public_url }) }
     }
 
     /// The API's id of an organization.

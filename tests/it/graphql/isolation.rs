@@ -18,6 +18,8 @@ use crate::support::databases::both_databases;
 /// Operations that are served and name an organization or something in it, with what else they need.
 const MUTATIONS: &[(&str, &str)] = &[
     ("UpdateOrganization", r#"{ "name": "Mine" }"#),
+    ("CreateLogoUpload", "{}"),
+    ("RemoveLogo", "{}"),
     ("LeaveOrganization", "{}"),
     ("DeleteOrganization", r#"{ "confirmName": "Acme" }"#),
     ("ChangeMemberRole", r#"{ "memberId": "", "roleId": "" }"#),

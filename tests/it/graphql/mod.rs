@@ -15,6 +15,7 @@ mod invitations;
 mod isolation;
 mod letters;
 mod limits;
+mod logo;
 mod may_i;
 mod members;
 mod membership_letters;

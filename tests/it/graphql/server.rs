@@ -22,7 +22,7 @@ use orgledger::{
     entropy::Entropy,
     http::{Api, pages::Letters, router},
     mail::{Transport, courier::Courier},
-    store::{Database, Store, append::Origin, ledger::Request},
+    store::{Database, Store, append::Origin, files::Files, ledger::Request},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -44,6 +44,9 @@ pub struct Server {
     usage: Usage,
     courier: Courier,
     mail: TempDir,
+    /// The files of organizations.
+    pub files: Files,
+    folder: TempDir,
     /// The letters that were found so far, oldest first.
     letters: Mutex<Vec<(PathBuf, String)>>,
     http: reqwest::Client,
@@ -77,12 +80,27 @@ impl Server {
             from: "orgledger <orgledger@example.com>".parse().unwrap(),
             public_url: url.clone(),
         };
+        let folder = tempfile::Builder::new().prefix("orgledger-files-").tempdir().unwrap();
+        let files = Files::folder(folder.path()).unwrap();
         let usage = Usage::default();
         let commands = Commands { store: store.clone(), invitation_lifetime: INVITATION_LIFETIME };
-        let service = router(Api::new(commands, usage.clone(), url.clone(), Letters::KeptLocally).with_oidc(oidc));
+        let api = Api::new(commands, usage.clone(), url.clone(), Letters::KeptLocally, files.clone());
+        let service = router(api.with_oidc(oidc));
         let service = service.into_make_service_with_connect_info::<SocketAddr>();
         let task = tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
-        Self { url, clock, store, usage, courier, mail, letters: Mutex::default(), http: reqwest::Client::new(), task }
+        Self {
+            url,
+            clock,
+            store,
+            usage,
+            courier,
+            mail,
+            files,
+            folder,
+            letters: Mutex::default(),
+            http: reqwest::Client::new(),
+            task,
+        }
     }
 
     /// Nobody.
@@ -146,6 +164,11 @@ impl Server {
     /// Where letters arrive.
     pub fn mail(&self) -> &Path {
         self.mail.path()
+    }
+
+    /// Where the files of organizations stand.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Tries to deliver what is due, once.

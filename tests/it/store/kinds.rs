@@ -4,7 +4,11 @@
 use chrono::TimeDelta;
 use orgledger::domain::{
     Actor, OrganizationId, RoleId,
-    organization::{Action, CreatedKeys, Kind, Permission, Permissions, profile::CertificationDecision},
+    organization::{
+        Action, CreatedKeys, Kind, Permission, Permissions,
+        logo::{ContentHash, Logo, MediaType},
+        profile::CertificationDecision,
+    },
     values::Text,
 };
 
@@ -18,7 +22,7 @@ pub struct Kinds {
     pub editor: RoleId,
     /// The role that is gone.
     pub reader: RoleId,
-    /// An enterprise that was certified at the second attempt, and has its third owner.
+    /// An enterprise that was certified at the second attempt, got two logos, and has its third owner.
     pub corp: OrganizationId,
     /// Ada's own.
     pub personal: OrganizationId,
@@ -114,6 +118,10 @@ async fn enterprise(world: &World, ada: &Person, bob: &Person, cy: &Person) -> O
     for decision in [CertificationDecision::Reject, CertificationDecision::Certify] {
         world.act(corp, ada, Action::RequestCertification).await;
         world.act(corp, Actor::Operator, Action::DecideCertification { decision }).await;
+    }
+    for (hash, media_type) in [([7; 32], MediaType::Png), ([8; 32], MediaType::Jpeg)] {
+        let logo = Logo { hash: ContentHash::new(hash), media_type };
+        world.act(corp, ada, Action::SetLogo { logo }).await;
     }
     // The role MEMBER has one id in every kind.
     world.join(corp, ada, &[bob.clone(), cy.clone()], "MEMBER").await;

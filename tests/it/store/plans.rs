@@ -48,7 +48,8 @@ async fn fill(database: &Database) {
     for text in [
         format!(
             "{small}INSERT INTO organizations SELECT {}, 'TEAM', 'Acme', NULL, {}, $1, 1, \
-             CASE WHEN i % 500 = 0 THEN 'REQUESTED' ELSE 'NOT_REQUESTED' END FROM n",
+             CASE WHEN i % 500 = 0 THEN 'REQUESTED' ELSE 'NOT_REQUESTED' END, \
+             NULL FROM n",
             of("i"),
             of("1")
         ),
@@ -231,6 +232,7 @@ async fn read_the_rest(database: &Database) {
     profile::count_of_user(database, nobody).await.unwrap();
     profile::counts(database, BIG, now).await.unwrap();
     profile::sequence_at(database, BIG, now).await.unwrap();
+    profile::logos(database, [BIG]).await.unwrap();
     profile::requests_for_certification(database).await.unwrap();
     roles::list(database, BIG).await.unwrap();
     commands::find(database, BIG, Actor::User(nobody), "key", now).await.unwrap();

@@ -2,7 +2,7 @@
 
 use orgledger::{
     domain::Organization,
-    store::{history, hot, ledger::Freshness, purge::purge, rebuild::rebuild, verify::verify},
+    store::{files::Files, history, hot, ledger::Freshness, purge::purge, rebuild::rebuild, verify::verify},
 };
 
 use super::{life::Life, world::World};
@@ -13,8 +13,10 @@ both_databases! {
     async fn a_deleted_organization_is_purged_down_to_its_end(url: &str) {
         let world = World::open(url).await;
         let Life { acme, gone, .. } = Life::live(&world).await;
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files::folder(folder.path()).unwrap();
         let end = hot::head(world.database(), gone).await.unwrap().unwrap();
-        assert_eq!(purge(world.database()).await.unwrap(), end.version - 1);
+        assert_eq!(purge(world.database(), &files).await.unwrap(), end.version - 1);
         let left = history::after(world.database(), gone, 0, u64::MAX).await.unwrap();
         assert_eq!(left.iter().map(|event| (event.sequence, &event.hash)).collect::<Vec<_>>(), [(end.version, &end.hash)]);
         let next = history::next(world.database(), gone, 0, 1).await.unwrap();
@@ -23,7 +25,7 @@ both_databases! {
         let events = history::after(world.database(), acme, 0, u64::MAX).await.unwrap();
         assert_eq!(events.len() as u64, living.version);
 
-        assert_eq!(purge(world.database()).await.unwrap(), 0);
+        assert_eq!(purge(world.database(), &files).await.unwrap(), 0);
         verify(world.database()).await.unwrap();
         rebuild(world.database()).await.unwrap();
         verify(world.database()).await.unwrap();

@@ -117,7 +117,12 @@ impl Crowd {
         let built_in = Kind::Workspace.rules().roles;
         let id = |role: RoleId| GlobalId::Role(organization, role).to_string();
         let mut crowd = Self {
-            schema: schema(Services { commands: commands.clone(), usage: Usage::default(), limits: Limits::default() }),
+            schema: schema(Services {
+                commands: commands.clone(),
+                usage: Usage::default(),
+                limits: Limits::default(),
+                public_url: String::new(),
+            }),
             id: GlobalId::Organization(organization).to_string(),
             people: vec![owner],
             roles: built_in.iter().map(|role| (role.key, id(role.id))).collect(),

@@ -56,6 +56,11 @@ impl Machine {
                     _ => Some(self.pick_custom_role(step, actor)),
                 },
             },
+            Wish::SetLogo => {
+                let hash = ContentHash::new([dice % 3; 32]);
+                Action::SetLogo { logo: Logo { hash, media_type: MediaType::Png } }
+            }
+            Wish::RemoveLogo => Action::RemoveLogo,
             Wish::LeaveOrganization => Action::LeaveOrganization { created_keys },
             Wish::DeleteOrganization => {
                 let confirm_name = if rare < 80 { self.mirror.name.clone() } else { "Anvil".to_owned() };

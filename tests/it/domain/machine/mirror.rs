@@ -72,6 +72,7 @@ pub(super) struct Mirror {
     pub(super) kind: Kind,
     pub(super) name: String,
     description: Option<String>,
+    logo: Option<Logo>,
     pub(super) certification: Certification,
     pub(super) default_role: Option<RoleId>,
     pub(super) version: u64,
@@ -132,6 +133,7 @@ impl Mirror {
             Event::OrganizationDescriptionChanged { from, to } => {
                 change(&mut self.description, Some(&Change { from, to }));
             }
+            Event::OrganizationLogoChanged { from, to } => change(&mut self.logo, Some(&Change { from, to })),
             Event::OrganizationDefaultRoleChanged { from, to } => {
                 change(&mut self.default_role, Some(&Change { from: Some(from), to: Some(to) }));
             }

@@ -43,6 +43,8 @@ wishes! {
     CreateOrganization 1
     CreatePersonalOrganization 1
     UpdateOrganization 5
+    SetLogo 1
+    RemoveLogo 1
     LeaveOrganization 2
     DeleteOrganization 2
     RequestCertification 3
@@ -58,7 +60,7 @@ wishes! {
     AcceptInvitation 12
     DeclineInvitation 2
     CreateRole 7
-    UpdateRole 8
+    UpdateRole 9
     DeleteRole 8
     CreateApiKey 8
     UpdateApiKey 6
@@ -72,6 +74,7 @@ every! { EVENTS, event_name, Event:
     OrganizationCreated
     OrganizationRenamed
     OrganizationDescriptionChanged
+    OrganizationLogoChanged
     OrganizationDefaultRoleChanged
     OrganizationCertificationRequested
     OrganizationCertified

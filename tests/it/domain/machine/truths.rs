@@ -25,7 +25,9 @@ pub(super) const fn needed(wish: Wish) -> Option<Permission> {
         | Wish::TransferOwnership
         | Wish::AcceptInvitation
         | Wish::DeclineInvitation => return None,
-        Wish::UpdateOrganization | Wish::RequestCertification => Permission::OrganizationUpdate,
+        Wish::UpdateOrganization | Wish::SetLogo | Wish::RemoveLogo | Wish::RequestCertification => {
+            Permission::OrganizationUpdate
+        }
         Wish::DeleteOrganization => Permission::OrganizationDelete,
         Wish::ChangeMemberRole => Permission::MembersAssignRole,
         Wish::DeactivateMember | Wish::ReactivateMember => Permission::MembersUpdate,
@@ -201,9 +203,8 @@ pub(super) fn check_reach(before: &Value, after: &Value, event: &Event) -> TestC
     for (field, value) in after.as_object().into_iter().flatten() {
         let owner = match field.as_str() {
             "version" => continue,
-            "kind" | "lifecycle" | "name" | "description" | "certification" | "default_role" | "profile_version" => {
-                "organization"
-            }
+            "kind" | "lifecycle" | "name" | "description" | "logo" | "certification" | "default_role"
+            | "profile_version" => "organization",
             "members" | "member_count" | "active_owners" => "members",
             "invitations" | "open_invitations" => "invitations",
             "roles" => "roles",

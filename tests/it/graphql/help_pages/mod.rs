@@ -3,7 +3,7 @@
 //!
 //! Product A is a `TEAM`, product B a `WORKSPACE`, product C an `ENTERPRISE` (and the `PERSONAL` organization beside
 //! it). What the pages say of billing, apps and their instances, the marketplace, and dashboards is not asked here;
-//! nor is what is not there yet: uploading a logo, notification preferences, and the export of data.
+//! nor is what is not there yet: notification preferences, and the export of data.
 //!
 //! Nothing is tried without asking first: [`done`] and [`refused`] hold that `viewerCan` said beforehand what the
 //! mutation then answers, to the letter of the message.

@@ -1,6 +1,9 @@
 //! What the access policy says about the organization itself.
 
-use orgledger::domain::organization::profile::Certification;
+use orgledger::domain::organization::{
+    logo::{ContentHash, Logo, MediaType},
+    profile::Certification,
+};
 
 use super::{sheet::Sheet, *};
 
@@ -12,6 +15,9 @@ pub(super) fn ask(sheet: &mut Sheet<'_>) {
         let action = Action::UpdateOrganization { name: None, description: None, default_role };
         sheet.plain("updateOrganization", format!("the default role, to {}", rank.key), action);
     }
+    let logo = Logo { hash: ContentHash::new([1; 32]), media_type: MediaType::Png };
+    sheet.plain("createLogoUpload", "and the upload itself", Action::SetLogo { logo });
+    sheet.plain("removeLogo", "", Action::RemoveLogo);
     sheet.plain(
         "requestCertification",
         if sheet.world.certified { "certified already" } else { "" },
