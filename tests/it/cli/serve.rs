@@ -114,6 +114,7 @@ async fn help_names_every_option_with_an_example_and_its_variable() {
         ("--data-dir", "ORGLEDGER_DATA_DIR"),
         ("--database-url", "DATABASE_URL"),
         ("--public-url", "ORGLEDGER_PUBLIC_URL"),
+        ("--files-url", "ORGLEDGER_FILES_URL"),
         ("--smtp-url", "SMTP_URL"),
         ("--mail-from", "ORGLEDGER_MAIL_FROM"),
         ("--invitation-hours", "ORGLEDGER_INVITATION_HOURS"),
@@ -124,7 +125,7 @@ async fn help_names_every_option_with_an_example_and_its_variable() {
         assert!(help.out.contains(&format!("[env: {variable}")), "{variable}:\n{}", help.out);
     }
     let options = help.out.lines().filter(|line| line.trim_start().starts_with("--")).count();
-    assert_eq!(options, 9, "and there is no other one:\n{}", help.out);
+    assert_eq!(options, 10, "and there is no other one:\n{}", help.out);
 
     let help = installation.run(&["--help"]).await;
     for command in ["serve", "migrate", "export-schema", "rebuild", "verify"] {
