@@ -3,6 +3,7 @@
 
 pub mod sign_in;
 pub mod usage;
+pub mod watch;
 
 use crate::{
     domain::{
@@ -93,15 +94,4 @@ async fn authenticate_key(store: &Store, usage: &Usage, bearer: &str) -> Result<
     let (organization, api_key) = (OrganizationId(row.organization_id), ApiKeyId(row.api_key_id));
     usage.key_used(organization, api_key, now);
     Ok(Principal::ApiKey { organization, api_key, permissions: Permissions::from_bits(row.permissions) })
-}
-
-/// Whether a principal's credential still holds, for what goes on after it was shown.
-pub async fn still_holds(store: &Store, principal: &Principal) -> Result<bool, store::Error> {
-    match principal {
-        Principal::Anonymous => Ok(true),
-        Principal::User { session, .. } => sessions::is_living(&store.database, *session, store.now()).await,
-        Principal::ApiKey { organization, api_key, .. } => {
-            api_keys::is_active(&store.database, *organization, *api_key, store.now()).await
-        }
-    }
 }

@@ -9,14 +9,27 @@ use crate::{
     clock::Clock,
     commands::Commands,
     entropy::Entropy,
-    http::{self, Api, pages::Letters},
+    http::{self, Api, Settings, documents::Documents, pages::Letters},
     mail::{Transport, courier::Courier},
     store::{Store, feed::POLL, purge},
 };
 
 /// Serves until SIGTERM or Ctrl-C.
 pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
-    let ServeArguments { store: of_store, listen, public_url, invitation_hours, smtp_url, mail_from } = arguments;
+    let ServeArguments {
+        store: of_store,
+        listen,
+        public_url,
+        invitation_hours,
+        smtp_url,
+        mail_from,
+        cors_origins,
+        trusted_proxies,
+        trusted_documents,
+        trusted_documents_file,
+        no_introspection,
+    } = arguments;
+    let documents = Documents::open(trusted_documents.into(), trusted_documents_file.as_deref())?;
     let database = connect(&of_store).await?;
     let store = Store::open(database, Clock::System, Entropy::from_machine()).await?;
     let listener = TcpListener::bind(listen).await.map_err(|error| format!("{listen}: {error}"))?;
@@ -37,7 +50,16 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     tasks.spawn(purge_deleted(store.clone()));
 
     let commands = Commands { store: store.clone(), invitation_lifetime: TimeDelta::hours(invitation_hours) };
-    let api = Api::new(commands, usage.clone(), public_url.clone(), letters);
+    let settings = Settings {
+        public_url: public_url.clone(),
+        letters,
+        documents,
+        introspection: !no_introspection,
+        origins: cors_origins,
+        proxies: trusted_proxies,
+    };
+    let api = Api::new(commands, usage.clone(), settings);
+    tasks.spawn(api.watch.clone().run(store.clone()));
     println!("orgledger listens on http://{address}");
     println!("Open {public_url} to sign in; the API is at {public_url}/graphql");
     http::serve(listener, api, signal()).await?;

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::errors::{self, OrInternal, top};
 use crate::{
-    auth::Principal,
+    auth::{Principal, watch::Watch},
     commands::{Caller, Commands},
     domain::{
         Actor, OrganizationId, Refusal,
@@ -33,6 +33,8 @@ use crate::{
 pub struct Services {
     /// Commands, and the store behind them.
     pub commands: Commands,
+    /// The access that open subscriptions stand on.
+    pub watch: Watch,
 }
 
 /// One request or operation.
@@ -44,6 +46,8 @@ pub struct RequestContext {
     pub origin: Origin,
     /// The `Idempotency-Key` header.
     pub idempotency_key: Option<String>,
+    /// The `Last-Event-ID` header: where a stream of events broke.
+    pub last_event_id: Option<String>,
 }
 
 /// The services of the schema.
