@@ -122,12 +122,20 @@ impl Commands {
         details: Vec<InvitationDetails>,
     ) -> Result<Receipt, Failure> {
         let Terms { reason, expected_version, idempotency } = terms;
+        let ends_access = matches!(action, Action::LeaveOrganization { .. } | Action::DeleteOrganization { .. });
         let reason = reason.map(|text| Reason { text, salt: self.store.entropy.bytes() });
         let idempotency =
             idempotency.map(|(key, input)| Idempotency { key, fingerprint: self.store.server_key.fingerprint(&input) });
         let command = Command { actor: caller.actor, now: self.store.now(), expected_version, action };
         let origin = Origin { reason, ..caller.origin.clone() };
-        self.store.ledger.execute(Request { organization, command, origin, details, idempotency }).await
+        let receipt =
+            self.store.ledger.execute(Request { organization, command, origin, details, idempotency }).await?;
+        // Whoever has lost access since is told nothing; but for those who gave it up by this very command.
+        if receipt.replayed && !ends_access {
+            let (actor, now) = (caller.actor, self.store.now());
+            self.store.ledger.view(organization, Freshness::Compared, |state| state.admits(actor, now)).await??;
+        }
+        Ok(receipt)
     }
 
     /// Whether the actor may do each of these things, by the rules that would decide the commands; in one look.

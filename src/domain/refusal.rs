@@ -32,7 +32,7 @@ pub enum Refusal {
     #[error("This needs a higher rank than yours.")]
     RankTooLow,
     /// The one owner changes by transfer only.
-    #[error("Ownership of this organization changes by transfer only.")]
+    #[error("This organization always has its one owner: transfer the ownership first, or delete the organization.")]
     OwnerMustTransfer,
     /// The role is not below the giver's own.
     #[error("You cannot give the role {role}.")]
@@ -97,6 +97,14 @@ pub enum Refusal {
         /// What it has to be, as the rest of a sentence.
         message: Cow<'static, str>,
     },
+    /// What is asked does not go with what it is asked of, whoever asks.
+    #[error("{sentence}")]
+    NotPossible {
+        /// The input that names what it is asked of.
+        field: &'static str,
+        /// Why it does not go.
+        sentence: &'static str,
+    },
     /// The object has changed since the caller looked.
     #[error("This was changed in the meantime: it is at version {actual}, not {expected}.")]
     VersionMismatch {
@@ -143,7 +151,7 @@ impl Refusal {
             Self::WrongRecipient { .. } => "WRONG_RECIPIENT",
             Self::InviterCannotGrant => "INVITER_CANNOT_GRANT",
             Self::LimitReached { .. } => "LIMIT_REACHED",
-            Self::InvalidInput { .. } => "INVALID_INPUT",
+            Self::InvalidInput { .. } | Self::NotPossible { .. } => "INVALID_INPUT",
             Self::VersionMismatch { .. } => "VERSION_MISMATCH",
             Self::IdempotencyMismatch => "IDEMPOTENCY_MISMATCH",
             Self::Conflict => "CONFLICT",
@@ -154,7 +162,7 @@ impl Refusal {
     #[must_use]
     pub fn field(&self) -> Option<&str> {
         match self {
-            Self::NotFound { field } => Some(field),
+            Self::NotFound { field } | Self::NotPossible { field, .. } => Some(field),
             Self::InvalidInput { field, .. } => Some(field),
             Self::RoleNotAssignable { .. } => Some("roleId"),
             Self::RoleInUse { .. } => Some("reassignToRoleId"),

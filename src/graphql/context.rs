@@ -1,12 +1,6 @@
 //! What resolvers stand on: the services, who is calling, and what the caller may see of an organization.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{collections::HashMap, sync::Arc};
 
 use async_graphql::{Context, Result};
 use tokio::sync::OnceCell;
@@ -88,7 +82,7 @@ pub struct Access {
     pub permissions: Permissions,
     /// Their role; a key has none.
     pub role: Option<RoleRow>,
-    compared: AtomicBool,
+    compared: OnceCell<()>,
     roles: OnceCell<Vec<RoleRow>>,
     member_counts: OnceCell<HashMap<Uuid, i64>>,
     invitation_counts: OnceCell<HashMap<Uuid, i64>>,
@@ -127,7 +121,7 @@ impl Access {
             permissions,
             role,
             row,
-            compared: AtomicBool::new(false),
+            compared: OnceCell::new(),
             roles: OnceCell::new(),
             member_counts: OnceCell::new(),
             invitation_counts: OnceCell::new(),
@@ -151,10 +145,11 @@ impl Access {
     /// Whether the caller may do each of these things. The state is compared with the head once a request; everything
     /// after that is answered from memory.
     pub async fn may_each(&self, ctx: &Context<'_>, asks: &[Ask]) -> Result<Vec<Result<(), Refusal>>> {
-        let freshness = if self.compared.load(Ordering::Relaxed) { Freshness::Cached } else { Freshness::Compared };
-        let answers = services(ctx)?.commands.may(self.actor, self.organization, asks, freshness).await;
-        self.compared.store(true, Ordering::Relaxed);
-        answers.or_internal(ctx)
+        let Services { commands, .. } = services(ctx)?;
+        // The questions of a request are asked at once: one of them compares, and the others wait for it.
+        let compare = || commands.store.ledger.view(self.organization, Freshness::Compared, |_| ());
+        self.compared.get_or_try_init(compare).await.or_internal(ctx)?;
+        commands.may(self.actor, self.organization, asks, Freshness::Cached).await.or_internal(ctx)
     }
 
     /// Every role, read once a request.

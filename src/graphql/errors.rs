@@ -3,7 +3,7 @@
 
 use std::future::Future;
 
-use async_graphql::{Context, Enum, Error, ErrorExtensions, Result, SimpleObject};
+use async_graphql::{Context, Enum, Error, ErrorExtensions, Result, SimpleObject, Value};
 
 use super::roles::Permission;
 use crate::{
@@ -28,7 +28,7 @@ pub enum UserErrorCode {
     PermissionRequired,
     /// The target stands as high as the caller, or higher.
     RankTooLow,
-    /// Ownership of this organization changes by transfer only.
+    /// There is always exactly one owner: ownership is transferred first, or the organization deleted.
     OwnerMustTransfer,
     /// The role is not below the giver's own, or not theirs to give.
     RoleNotAssignable,
@@ -114,7 +114,7 @@ pub const fn code(refusal: &Refusal) -> UserErrorCode {
         Refusal::WrongRecipient { .. } => UserErrorCode::WrongRecipient,
         Refusal::InviterCannotGrant => UserErrorCode::InviterCannotGrant,
         Refusal::LimitReached { .. } => UserErrorCode::LimitReached,
-        Refusal::InvalidInput { .. } => UserErrorCode::InvalidInput,
+        Refusal::InvalidInput { .. } | Refusal::NotPossible { .. } => UserErrorCode::InvalidInput,
         Refusal::VersionMismatch { .. } => UserErrorCode::VersionMismatch,
         Refusal::IdempotencyMismatch => UserErrorCode::IdempotencyMismatch,
         Refusal::Conflict => UserErrorCode::Conflict,
@@ -221,12 +221,34 @@ pub async fn answer<P: Payload>(ctx: &Context<'_>, work: impl Future<Output = Re
         Ok(payload) => Ok(payload),
         Err(Stop::Refused(refusals)) => {
             let mut payload = P::default();
-            payload.user_errors().extend(refusals.iter().map(UserError::from));
+            payload.user_errors().extend(refusals.iter().map(|refusal| user_error(ctx, refusal)));
             Ok(payload)
         }
         Err(Stop::Store(error)) => Err(internal(ctx, &error)),
         Err(Stop::Failed(error)) => Err(error),
     }
+}
+
+/// The refusal as an error that points at an input of the form that was sent: what a rule calls a role or a permission
+/// has other names in some forms, and is left out in others.
+pub fn user_error(ctx: &Context<'_>, refusal: &Refusal) -> UserError {
+    let names: &[&str] = match refusal {
+        Refusal::RoleNotAssignable { .. } => {
+            &["reassignToRoleId", "formerOwnerRoleId", "defaultInvitationRoleId", "roleId"]
+        }
+        Refusal::PermissionNotHeld { .. } => {
+            &["permissions", "reassignToRoleId", "defaultInvitationRoleId", "roleId", "apiKeyId"]
+        }
+        Refusal::NotFound { field: "roleId" } => &["roleId", "defaultInvitationRoleId"],
+        _ => return refusal.into(),
+    };
+    let arguments = ctx.field().arguments().unwrap_or_default();
+    let sent = |name: &&&str| match arguments.first() {
+        Some((_, Value::Object(input))) => input.get(**name).is_some_and(|value| *value != Value::Null),
+        _ => false,
+    };
+    let field = names.iter().find(sent).map(|name| vec!["input".to_owned(), (*name).to_owned()]);
+    UserError { field, ..refusal.into() }
 }
 
 /// A top-level error.

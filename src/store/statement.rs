@@ -72,6 +72,7 @@ pub struct Statement {
 macro_rules! bound {
     ($query:expr, $values:expr) => {{
         let mut query = $query;
+        tracing::trace!(target: "orgledger::statement", text = sqlx::Execute::sql(&query));
         for value in $values {
             query = match value {
                 Value::Text(value) => query.bind(value),

@@ -12,6 +12,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use orgledger::mail::{
     InvitationLetter, Letter, Transport,
+    letters::{MembershipChange, MembershipLetter},
     transport::{Error, Mailbox},
 };
 use uuid::Uuid;
@@ -36,6 +37,16 @@ fn invitation<'a>(organization_name: &'a str, name: Option<&'a str>, inviter_nam
         link: LINK,
         expires_at: now(),
     })
+}
+
+fn membership<'a>(name: Option<&'a str>, organization_name: &'a str, change: MembershipChange<'a>) -> Letter {
+    Letter::membership(MembershipLetter { email: "ana@example.com", name, organization_name, change })
+}
+
+/// Every kind of change, with this name of the role.
+fn changes(role: &str) -> [MembershipChange<'_>; 3] {
+    let link = "https://acme.example";
+    [MembershipChange::Role { name: role, link }, MembershipChange::Deactivated, MembershipChange::Removed]
 }
 
 fn folder(name: &str) -> PathBuf {
@@ -85,6 +96,57 @@ fn an_invitation_says_who_invites_whom_as_what_and_until_when() {
     assert_eq!(nameless.subject, "You are invited to Acme");
     assert!(nameless.text.starts_with("Hello,\n"));
     assert!(!nameless.text.contains("Invited by"));
+}
+
+#[test]
+fn a_letter_about_a_membership_says_what_became_of_it_and_is_no_credential() {
+    let told = [
+        ("Your role in Acme has changed", &["Your role: Manager", "https://acme.example"][..]),
+        ("Your access to Acme was switched off", &["You are still a member."]),
+        ("You were removed from Acme", &["To come back you need a new invitation."]),
+    ];
+    for (change, (subject, lines)) in changes("Manager").into_iter().zip(told) {
+        let letter = membership(Some("Ana"), "Acme", change);
+        assert_eq!((letter.subject.as_str(), letter.to.as_str()), (subject, "ana@example.com"));
+        assert_eq!((letter.to_name.as_deref(), letter.link.as_deref()), (Some("Ana"), None));
+        for line in lines {
+            assert!(letter.text.lines().any(|found| found.starts_with(line)), "{line} in {}", letter.text);
+        }
+        for words in ["Hello Ana,", "Acme", "ana@example.com", "ask the admins"] {
+            assert!(letter.text.contains(words) && letter.html.contains(words), "{words}");
+        }
+        let nameless = membership(None, "Acme", change);
+        assert!(nameless.text.starts_with("Hello,\n") && nameless.html.contains("Hello,"), "{}", nameless.text);
+    }
+}
+
+#[test]
+fn a_name_in_a_letter_about_a_membership_is_text_and_not_markup() {
+    for change in changes("<script>alert(1)</script>") {
+        let letter = membership(Some("<img src=x>"), "<b>\"Acme\" & Sons</b>", change);
+        assert!(!letter.html.contains("<script") && !letter.html.contains("<img") && !letter.html.contains("<b>"));
+        assert!(letter.text.contains("<b>\"Acme\" & Sons</b>"), "plain text needs no escapes");
+        assert!(letter.html.contains("Sons&#60;/b&#62;") || letter.html.contains("Sons&lt;/b&gt;"), "{}", letter.html);
+    }
+}
+
+#[tokio::test]
+async fn a_name_with_line_breaks_makes_no_line_of_a_letter_about_a_membership() {
+    let evil = "Acme\r\nBcc: all@example.com\r\n\r\nhttp://evil.example\u{2028}http://evil.example\u{202e}";
+    for (number, change) in changes(evil).into_iter().enumerate() {
+        let letter = membership(Some("Ana\nX-Evil: 1"), evil, change);
+        assert!(letter.subject.chars().all(|character| !character.is_control()), "{}", letter.subject);
+        let message = filed(&format!("membership-{number}"), &letter).await;
+        for line in message.lines() {
+            assert!(!["Bcc:", "X-Evil:", "http://evil"].iter().any(|beginning| line.starts_with(beginning)), "{line}");
+            assert!(line.len() <= 998 && !line.contains('\u{202e}'), "{line}");
+        }
+    }
+    let longest = "\u{1f980}".repeat(100);
+    for (number, change) in changes(&longest).into_iter().enumerate() {
+        let message = filed(&format!("longest-{number}"), &membership(Some(&longest), &longest, change)).await;
+        assert!(message.lines().all(|line| line.len() <= 998), "{message}");
+    }
 }
 
 #[test]

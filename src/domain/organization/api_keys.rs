@@ -222,10 +222,13 @@ impl Organization {
             return Ok(Decided::default());
         };
         let before = self.api_keys.get(api_key);
-        let revives =
-            expires_at.is_some() && before.is_some_and(|key| key.status_at(command.now) == KeyStatus::Expired);
-        // More time for a key whose time is over is as good as enabling it: everything in it has to be held.
-        let held = before.filter(|_| !revives).map_or(Permissions::NONE, |key| key.permissions);
+        // More time for a key is as good as enabling it: everything in it has to be held.
+        let more_time = before.zip(*expires_at).is_some_and(|(key, to)| match (key.expires_at, to) {
+            (Some(from), Some(to)) => to > from,
+            (from, None) => from.is_some(),
+            (None, Some(_)) => false,
+        });
+        let held = before.filter(|_| !more_time).map_or(Permissions::NONE, |key| key.permissions);
         let after = permissions.or(before.map(|key| key.permissions)).unwrap_or_default();
         let added = after.without(held);
         let (_, key) = self.key(command, OrganizationAction::UpdateApiKey, *api_key, added)?;

@@ -228,8 +228,11 @@ impl Organization {
     ) -> Result<Decided, Refusal> {
         self.may(command.actor, &Ask::about(OrganizationAction::ResendInvitation), command.now)?;
         let invitation = self.invitation(invitation_id)?;
-        // The resender becomes the inviter, so they must be able to give the role.
-        self.may(command.actor, &Ask::about(OrganizationAction::InviteMember).role(invitation.role), command.now)?;
+        // The resender becomes the inviter, so they must be able to give the role. Only one that has ended may have a role
+        // that is gone.
+        if self.role(invitation.role).is_ok() {
+            self.may(command.actor, &Ask::about(OrganizationAction::InviteMember).role(invitation.role), command.now)?;
+        }
         command.expect_version(invitation.version)?;
         if invitation.state != InvitationState::Pending {
             return Err(Refusal::InvitationClosed);

@@ -100,17 +100,21 @@ impl Organization {
 
     /// Who becomes the owner, and what the old owner becomes.
     fn check_transfer(&self, by: &Subject, ask: &Ask) -> Result<(), Refusal> {
-        if let Some(id) = ask.member {
-            let member = self.member(id)?;
+        let member = ask.member.map(|id| self.member(id).map(|member| (id, member))).transpose()?;
+        let role = ask.role.map(|id| self.role(id)).transpose();
+        let role = role.map_err(|_| Refusal::NotFound { field: "formerOwnerRoleId" })?;
+        if let Some((id, member)) = member {
             self.check_rank(by, ask, id, member)?;
             if member.status != MemberStatus::Active {
-                return Err(Refusal::invalid("memberId", "names a member who is inactive"));
+                return Err(Refusal::NotPossible {
+                    field: "memberId",
+                    sentence: "An inactive member cannot become the owner.",
+                });
             }
         }
-        match ask.role.map(|id| self.role(id)).transpose() {
-            Ok(Some(role)) if role.owner => Err(Refusal::RoleNotAssignable { role: role.key.clone() }),
-            Ok(_) => Ok(()),
-            Err(_) => Err(Refusal::NotFound { field: "formerOwnerRoleId" }),
+        match role {
+            Some(role) if role.owner => Err(Refusal::RoleNotAssignable { role: role.key.clone() }),
+            _ => Ok(()),
         }
     }
 
@@ -120,7 +124,7 @@ impl Organization {
         if let Some(id) = ask.role {
             let role = self.role(id)?;
             if role.built_in {
-                return Err(Refusal::invalid("roleId", "names a built-in role, which stays as it is"));
+                return Err(Refusal::NotPossible { field: "roleId", sentence: "A built-in role stays as it is." });
             }
             if role.level <= by.level {
                 return Err(Refusal::RankTooLow);
@@ -139,19 +143,30 @@ impl Organization {
             return self.members_can_be_managed();
         }
         if action.manages_roles() && !rules.custom_roles {
-            return Err(Refusal::invalid("organizationId", "names an organization whose kind has no custom roles"));
+            return Err(Refusal::NotPossible {
+                field: "organizationId",
+                sentence: "Organizations of this kind have no custom roles.",
+            });
         }
         if action == A::RequestCertification {
             return self.check_needs_certification();
         }
         // Its id follows from the person, and no id is used twice: without it they would never have one again.
         if action == A::DeleteOrganization && self.kind == Kind::Personal {
-            return Err(Refusal::invalid(
-                "organizationId",
-                "names a personal organization, which stays with its person",
-            ));
+            return Err(Refusal::NotPossible {
+                field: "organizationId",
+                sentence: "A personal organization stays with its person.",
+            });
         }
         Ok(())
+    }
+
+    /// Whether the actor has access here at all.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` or `MEMBER_INACTIVE`.
+    pub fn admits(&self, actor: Actor, now: Timestamp) -> Result<(), Refusal> {
+        if self.subject(actor, now)?.active { Ok(()) } else { Err(Refusal::MemberInactive) }
     }
 
     /// Whether this organization has members to manage.
@@ -218,11 +233,11 @@ impl Organization {
         if enough { Ok(()) } else { Err(Refusal::RankTooLow) }
     }
 
-    /// A key stands at its level; who made it may act on it whatever their rank, or a developer admin could not
-    /// switch off the key they made a minute ago.
+    /// A key stands at its level. Who made it may act on it from beside, or a developer admin could not switch off the
+    /// key they made a minute ago; from below nobody may, or a maker who was demoted would keep what they lost.
     fn check_key(&self, by: &Subject, action: OrganizationAction, id: ApiKeyId) -> Result<(), Refusal> {
         let key = self.api_keys.get(&id).ok_or(Refusal::NotFound { field: "apiKeyId" })?;
-        if key.level <= by.level && key.created_by != by.actor {
+        if key.level < by.level || (key.level == by.level && key.created_by != by.actor) {
             return Err(Refusal::RankTooLow);
         }
         if matches!(action, A::EnableApiKey | A::RotateApiKey) {

@@ -135,7 +135,12 @@ impl Organization {
             (Certification::Requested, CertificationDecision::Reject) => Event::OrganizationCertificationRejected {},
             (Certification::Certified, CertificationDecision::Certify)
             | (Certification::Rejected, CertificationDecision::Reject) => return Ok(Decided::default()),
-            _ => return Err(Refusal::invalid("organizationId", "names an organization with no open request")),
+            _ => {
+                return Err(Refusal::NotPossible {
+                    field: "organizationId",
+                    sentence: "This organization has no open request for certification.",
+                });
+            }
         };
         Ok(vec![event].into())
     }
@@ -145,7 +150,10 @@ impl Organization {
         if self.kind.rules().needs_certification() {
             return Ok(());
         }
-        Err(Refusal::invalid("organizationId", "names an organization whose kind needs no certification"))
+        Err(Refusal::NotPossible {
+            field: "organizationId",
+            sentence: "Organizations of this kind need no certification.",
+        })
     }
 
     fn update(&self, command: &Command) -> Result<Decided, Refusal> {

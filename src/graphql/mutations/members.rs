@@ -98,6 +98,19 @@ pub struct MemberPayload {
     user_errors: Vec<UserError>,
 }
 
+/// A deactivated member.
+#[derive(Default, SimpleObject)]
+pub struct DeactivateMemberPayload {
+    /// The member, as they are now.
+    member: Option<Member>,
+    /// The keys they had created, as they are now.
+    api_keys_created: Vec<ApiKey>,
+    /// The place in the ledger to wait for.
+    cursor: Option<String>,
+    /// Why nothing was written.
+    user_errors: Vec<UserError>,
+}
+
 /// A removed member.
 #[derive(Default, SimpleObject)]
 pub struct RemoveMemberPayload {
@@ -111,7 +124,7 @@ pub struct RemoveMemberPayload {
     user_errors: Vec<UserError>,
 }
 
-payloads!(MemberPayload, RemoveMemberPayload);
+payloads!(MemberPayload, DeactivateMemberPayload, RemoveMemberPayload);
 
 /// Mutations of members.
 #[derive(Default)]
@@ -151,7 +164,7 @@ impl MemberMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Whose access is taken.")] input: DeactivateMemberInput,
-    ) -> Result<MemberPayload> {
+    ) -> Result<DeactivateMemberPayload> {
         answer(ctx, async {
             let given = GivenTerms {
                 reason: input.reason.as_deref(),
@@ -161,7 +174,15 @@ impl MemberMutations {
             let ids = (&input.organization_id, &input.member_id);
             let (organization, member, terms) = about_member(ctx, &input, ids, given)?;
             let created_keys = input.created_keys.unwrap_or_default().into();
-            change(ctx, organization, member, Action::DeactivateMember { member, created_keys }, terms).await
+            let action = Action::DeactivateMember { member, created_keys };
+            let receipt = services(ctx)?.commands.execute(&caller(ctx)?, organization, action, terms).await?;
+            let access = access_after(ctx, organization).await?;
+            Ok(DeactivateMemberPayload {
+                member: Member::find(ctx, &access, member).await?,
+                api_keys_created: ApiKey::read(ctx, organization, receipt.objects).await?,
+                cursor: Some(ledger_cursor(receipt.version)),
+                user_errors: Vec::new(),
+            })
         })
         .await
     }

@@ -9,6 +9,7 @@ use crate::domain::{
     organization::{Action, Kind},
 };
 use crate::graphql::{
+    api_keys::ApiKey,
     context::{access, access_after, caller, services},
     errors::{Stop, UserError, answer, payloads},
     fields::{Fields, GivenTerms},
@@ -98,6 +99,8 @@ pub struct OrganizationPayload {
 /// A membership that the caller ended.
 #[derive(Default, SimpleObject)]
 pub struct LeaveOrganizationPayload {
+    /// The keys that the caller had created, as they are now.
+    api_keys_created: Vec<ApiKey>,
     /// The place in the ledger to wait for.
     cursor: Option<String>,
     /// Why nothing was written.
@@ -222,7 +225,11 @@ impl OrganizationMutations {
             let (organization, terms) = about_organization(ctx, &input, &input.organization_id)?;
             let action = Action::LeaveOrganization { created_keys: input.created_keys.unwrap_or_default().into() };
             let receipt = services(ctx)?.commands.execute(&caller(ctx)?, organization, action, terms).await?;
-            Ok(LeaveOrganizationPayload { cursor: Some(ledger_cursor(receipt.version)), user_errors: Vec::new() })
+            Ok(LeaveOrganizationPayload {
+                api_keys_created: ApiKey::read(ctx, organization, receipt.objects).await?,
+                cursor: Some(ledger_cursor(receipt.version)),
+                user_errors: Vec::new(),
+            })
         })
         .await
     }

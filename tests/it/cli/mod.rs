@@ -4,6 +4,7 @@ mod callers;
 mod crash;
 mod disconnects;
 mod letters;
+mod organization;
 mod processes;
 mod readme;
 mod serve;

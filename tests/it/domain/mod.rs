@@ -16,11 +16,15 @@ use orgledger::domain::{
 use uuid::Uuid;
 
 mod api_keys;
+mod certification;
 mod invitations;
 mod machine;
 mod members;
+mod ownership;
+mod personal;
 mod policy;
 mod profile;
+mod roles;
 mod story;
 mod values;
 

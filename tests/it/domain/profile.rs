@@ -16,19 +16,20 @@ fn renamed(from: &str, to: &str) -> Event {
 }
 
 #[test]
-fn who_creates_an_organization_is_its_first_admin() {
-    for kind in [Kind::Team, Kind::Workspace] {
+fn who_creates_an_organization_is_its_owner() {
+    for (kind, owner) in [(Kind::Team, "ADMIN"), (Kind::Workspace, "ADMIN"), (Kind::Enterprise, "SUPER_ADMIN")] {
         nothing().when(ADMIN, create(kind)).then([
             Event::OrganizationCreated { kind, name: "Acme".to_owned(), description: None },
-            joined(ADMIN, role("ADMIN")),
+            joined(ADMIN, role(owner)),
         ]);
     }
 }
 
 #[test]
-fn people_create_every_kind_but_personal_ones() {
-    let refused = Refusal::invalid("kind", "must be TEAM, WORKSPACE or ENTERPRISE");
-    nothing().when(ADMIN, create(Kind::Personal)).then_refused(refused);
+fn people_create_every_kind_but_personal() {
+    nothing()
+        .when(ADMIN, create(Kind::Personal))
+        .then_refused(Refusal::invalid("kind", "must be TEAM, WORKSPACE or ENTERPRISE"));
 }
 
 #[test]

@@ -34,11 +34,15 @@ impl<'a> Acme<'a> {
     /// One of that kind, made by somebody.
     pub async fn made_by(server: &'a Server, ada: Client, kind: &str) -> Self {
         let answer = ada.operation("CreateOrganization", json!({ "name": "Acme", "kind": kind })).await;
-        let id = text(&answer, "/createOrganization/organization/id").to_owned();
+        Self::found(server, ada, text(&answer, "/createOrganization/organization/id")).await
+    }
+
+    /// One that is there already, as somebody in it meets it.
+    pub async fn found(server: &'a Server, ada: Client, id: &str) -> Self {
         let answer = ada.operation("Roles", json!({ "id": id })).await;
         let roles = answer["organization"]["roles"].as_array().unwrap().iter();
         let roles = roles.map(|role| (text(role, "/key").to_owned(), text(role, "/id").to_owned())).collect();
-        Self { server, id, ada, roles }
+        Self { server, id: id.to_owned(), ada, roles }
     }
 
     /// The id of the role with this key.

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use sqlite_es::SqliteEventRepository;
 
 use super::{
+    kinds::Kinds,
     life::Life,
     world::{World, rename},
 };
@@ -103,9 +104,10 @@ both_databases! {
     /// The ledger is a table that cqrs-es knows, with nothing hidden beside it.
     async fn the_stock_repositories_read_what_was_written(url: &str) {
         let world = World::open(url).await;
-        let Life { acme, corp, gone, .. } = Life::live(&world).await;
+        let Life { acme, gone, .. } = Life::live(&world).await;
+        let Kinds { works, corp, personal, .. } = Kinds::live(&world).await;
         let mut seen = BTreeSet::new();
-        for organization in [acme, corp, gone] {
+        for organization in [acme, gone, works, corp, personal] {
             let ours = history::after(world.database(), organization, 0, u64::MAX).await.unwrap();
             let theirs = stock(world.database(), organization, None).await;
             assert_eq!(ours.len(), theirs.len());
@@ -120,7 +122,7 @@ both_databases! {
             let last = stock(world.database(), organization, Some(3)).await;
             assert_eq!(last, theirs[3..]);
         }
-        assert_eq!(seen, names(), "a life has every type of event");
+        assert_eq!(seen, names(), "together they have every type of event");
     }
 
     /// A clock that is set back, or a second server whose clock is behind, does not upset the order of time.

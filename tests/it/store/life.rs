@@ -1,15 +1,12 @@
-//! A history in which every type of event happens: a workspace and an enterprise that live on, and a workspace that is
-//! deleted.
+//! A history in which every type of event happens: one organization that lives on, and one that is deleted.
 
 use chrono::TimeDelta;
 use orgledger::{
     domain::{
-        Actor, ApiKeyId, OrganizationId, RoleId,
+        ApiKeyId, OrganizationId,
         organization::{
-            Action, CreatedKeys, Kind, Permission, Permissions,
+            Action, CreatedKeys, Permission, Permissions,
             api_keys::{KeyType, RateLimit},
-            profile::CertificationDecision,
-            roles::Level,
         },
         values::Text,
     },
@@ -24,7 +21,6 @@ use super::world::{Person, World, change_role, deactivate, named, remove, rename
 /// What was lived.
 pub struct Life {
     pub acme: OrganizationId,
-    pub corp: OrganizationId,
     pub gone: OrganizationId,
     pub ada: Person,
     pub key: ApiKeyId,
@@ -46,10 +42,7 @@ impl Life {
         world.invite(gone, &bob, &cy, "MEMBER").await;
         world.api_key(gone, &bob, "ci").await;
         world.act(gone, &bob, Action::DeleteOrganization { confirm_name: "Gone".to_owned() }).await;
-        // What came later than the first head that a test knows stands behind it.
-        custom_roles(world, acme, &ada).await;
-        let corp = enterprise(world, &ada, &bob).await;
-        Self { acme, corp, gone, ada, key }
+        Self { acme, gone, ada, key }
     }
 }
 
@@ -97,47 +90,6 @@ async fn members(world: &World, acme: OrganizationId, ada: &Person, bob: &Person
     world.act(acme, &eve, Action::LeaveOrganization { created_keys: CreatedKeys::Keep }).await;
     world.pass(TimeDelta::seconds(5));
     world.member(acme, ada, "dee@example.com", "AUDITOR").await;
-}
-
-async fn custom_roles(world: &World, acme: OrganizationId, ada: &Person) {
-    let lead = RoleId(world.store.entropy.uuid());
-    let create = Action::CreateRole {
-        role: lead,
-        name: named("Öps Lead"),
-        description: Text::parse("Runs the apps").unwrap(),
-        level: Level::try_from(3).unwrap(),
-        permissions: Permissions::of(&[Permission::AppsManage, Permission::MembersInvite]),
-    };
-    world.act(acme, ada, create).await;
-    let [fay, gil] = world.people(&["fay@example.com", "gil@example.com"]).await.try_into().unwrap();
-    world.join(acme, ada, std::slice::from_ref(&fay), "MEMBER").await;
-    world.act(acme, ada, Action::ChangeMemberRole { member: fay.id, role: lead }).await;
-    let mut pending = world.invitation(acme, ada, &[(&gil, None)], "MEMBER");
-    if let Action::InviteMembers { rows, .. } = &mut pending.command.action {
-        rows[0].role = Some(lead);
-    }
-    world.store.ledger.execute(pending).await.unwrap();
-    let update = Action::UpdateRole {
-        role: lead,
-        name: Some(named("Operations")),
-        description: Some(None),
-        level: Some(Level::try_from(5).unwrap()),
-        permissions: Some(Permissions::of(&[Permission::AppsManage])),
-    };
-    world.act(acme, ada, update).await;
-    world.act(acme, ada, Action::DeleteRole { role: lead, reassign_to: Some(role("MANAGER")) }).await;
-}
-
-/// It asks twice before it is certified, and changes hands.
-async fn enterprise(world: &World, ada: &Person, bob: &Person) -> OrganizationId {
-    let corp = world.organization_of(Kind::Enterprise, ada, "Corp").await;
-    for decision in [CertificationDecision::Reject, CertificationDecision::Certify] {
-        world.act(corp, ada, Action::RequestCertification).await;
-        world.act(corp, Actor::Operator, Action::DecideCertification { decision }).await;
-    }
-    world.join(corp, ada, std::slice::from_ref(bob), "MEMBER").await;
-    world.act(corp, ada, Action::TransferOwnership { member: bob.id, former_owner_role: None }).await;
-    corp
 }
 
 async fn api_keys(world: &World, acme: OrganizationId, ada: &Person) -> ApiKeyId {

@@ -3,8 +3,8 @@
 use chrono::{DateTime, TimeDelta};
 use orgledger::{
     domain::{
-        OrganizationId,
-        organization::{Action, Permission, Permissions},
+        OrganizationId, RoleId,
+        organization::{Action, Kind, Permission, Permissions},
     },
     store::{
         Error, api_keys, hot,
@@ -16,8 +16,9 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
+    kinds::Kinds,
     life::Life,
-    world::{World, role},
+    world::{Person, World, role},
 };
 use crate::support::databases::both_databases;
 
@@ -258,5 +259,53 @@ both_databases! {
         let (organization, sequence, what) = found(&world).await.unwrap();
         assert_eq!((organization, sequence), (acme, last + 1));
         assert!(what.contains(&place), "{what}");
+    }
+
+    /// A custom role that allows or outranks more, one that is hidden while it is held, and one that is back from the
+    /// dead.
+    async fn an_edited_custom_role_is_found_and_named(url: &str) {
+        let world = World::open(url).await;
+        let Kinds { works, editor, reader, .. } = Kinds::live(&world).await;
+        let last = hot::head(world.database(), works).await.unwrap().unwrap().version;
+        save(&world).await;
+        assert_eq!(found(&world).await, None);
+        let of = |text, id: Uuid, value: Value| vec![(text, vec![Value::from(works.0), id.into(), value])];
+        let place = format!("the row {editor} of roles is not what the ledger says");
+        let text = "UPDATE roles SET level = $3 WHERE organization_id = $1 AND role_id = $2";
+        for level in [1_i64, 3] {
+            expect(&world, of(text, editor.0, level.into()), (works, last, &place)).await;
+        }
+        let text = "UPDATE roles SET permissions = permissions + $3 WHERE organization_id = $1 AND role_id = $2";
+        let delete = Permissions::of(&[Permission::OrganizationDelete]).bits();
+        for bits in [delete, -Permissions::of(&[Permission::RolesManage]).bits()] {
+            expect(&world, of(text, editor.0, bits.into()), (works, last, &place)).await;
+        }
+        let text = "UPDATE roles SET deleted = $3 WHERE organization_id = $1 AND role_id = $2";
+        let missing = format!("the row {editor} of roles is missing");
+        expect(&world, of(text, editor.0, true.into()), (works, last, &missing)).await;
+        let back = format!("the row {reader} of roles is not what the ledger says");
+        expect(&world, of(text, reader.0, false.into()), (works, last, &back)).await;
+        let text = "INSERT INTO roles (organization_id, role_id, key, name, level, permissions, owner, built_in, version) \
+             SELECT organization_id, $2, 'EVIL', 'Evil', $3, permissions, owner, built_in, version FROM roles \
+             WHERE organization_id = $1 AND key = 'ADMIN'";
+        let intruder = "the row ffffffff-ffff-ffff-ffff-ffffffffffff of roles is not";
+        expect(&world, of(text, Uuid::max(), 1_i64.into()), (works, last, intruder)).await;
+    }
+
+    /// An owner who handed over, and took the role back behind the ledger's back.
+    async fn a_role_that_was_taken_back_after_a_transfer_is_found_and_named(url: &str) {
+        let world = World::open(url).await;
+        let Kinds { corp, ada, cy, .. } = Kinds::live(&world).await;
+        let last = hot::head(world.database(), corp).await.unwrap().unwrap().version;
+        save(&world).await;
+        let owner = Kind::Enterprise.rules().owner_role().id;
+        let text = "UPDATE members SET role_id = $3 WHERE organization_id = $1 AND user_id = $2";
+        let give = |to: &Person, role: RoleId| vec![(text, vec![Value::from(corp.0), to.id.0.into(), role.0.into()])];
+        let place = |of: &Person| format!("the row {} of members is not what the ledger says", of.id);
+        expect(&world, give(&ada, owner), (corp, last, &place(&ada))).await;
+        expect(&world, give(&cy, role("MEMBER")), (corp, last, &place(&cy))).await;
+        let swapped = [give(&ada, owner), give(&cy, role("MEMBER"))].concat();
+        expect(&world, swapped, (corp, last, " of members is not what the ledger says")).await;
+        assert_eq!(found(&world).await, None);
     }
 }

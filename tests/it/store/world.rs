@@ -142,14 +142,9 @@ impl World {
 
     /// Makes a workspace.
     pub async fn organization(&self, owner: &Person, name: &str) -> OrganizationId {
-        self.organization_of(Kind::Workspace, owner, name).await
-    }
-
-    /// Makes an organization of a kind.
-    pub async fn organization_of(&self, kind: Kind, owner: &Person, name: &str) -> OrganizationId {
         let organization = OrganizationId(self.store.entropy.uuid());
         let action = Action::CreateOrganization {
-            kind,
+            kind: Kind::Workspace,
             name: name.parse().unwrap(),
             description: None,
             email_commitment: owner.commitment.clone(),

@@ -15,18 +15,21 @@ use std::io::{Write, stderr};
 
 use super::postgres;
 
-/// Makes the tests `name::on_sqlite` and `name::on_postgres` of each function in it, which gets the database's URL.
+/// Makes the tests `name::on_sqlite` and `name::on_postgres` of each function in it, which gets the database's URL. What
+/// stands before the function, such as `#[ignore = "…"]`, is said of both.
 macro_rules! both_databases {
     ($($(#[$meta:meta])* async fn $name:ident($url:ident: &str) $body:block)+) => {$(
         $(#[$meta])*
         async fn $name($url: &str) $body
 
         mod $name {
+            $(#[$meta])*
             #[tokio::test(flavor = "multi_thread")]
             async fn on_sqlite() {
                 $crate::support::databases::on_sqlite(super::$name).await;
             }
 
+            $(#[$meta])*
             #[tokio::test(flavor = "multi_thread")]
             async fn on_postgres() {
                 $crate::support::databases::on_postgres(concat!(module_path!(), "::on_postgres"), super::$name).await;

@@ -1,0 +1,197 @@
+//! How many statements a request costs, and that "may I?" costs none of its own.
+//!
+//! The schema runs in this thread, over a store and no socket, so that what is counted is what the request asked of the
+//! database, and nothing of who signs in or of other requests.
+
+use std::{cell::RefCell, fmt::Debug, sync::Once};
+
+use orgledger::domain::{
+    OrganizationId, RoleId,
+    organization::{Action, Permission, Permissions},
+};
+use serde_json::json;
+use tracing::{
+    Event, Metadata, Subscriber,
+    field::{Field, Visit},
+};
+use tracing_subscriber::{
+    Layer,
+    layer::{Context, SubscriberExt},
+    registry,
+};
+
+use super::inside::Inside;
+use crate::{
+    store::world::{Person, World},
+    support::databases::{on_postgres, on_sqlite},
+};
+
+/// Where the store says each statement that it runs.
+const STATEMENTS: &str = "orgledger::statement";
+
+thread_local! {
+    /// The statements that this thread has run while it counts.
+    static COUNTED: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+}
+
+/// Keeps the text of each statement of a thread that counts. It is one subscriber for all threads, because a place that
+/// tells something asks only once who wants to hear it, and may ask in a thread of another test.
+struct Statements;
+
+impl<S: Subscriber> Layer<S> for Statements {
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        metadata.target() == STATEMENTS
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        struct Text<'a>(&'a mut Vec<String>);
+        impl Visit for Text<'_> {
+            fn record_debug(&mut self, _: &Field, value: &dyn Debug) {
+                self.0.push(format!("{value:?}"));
+            }
+        }
+        COUNTED.with_borrow_mut(|counted| {
+            if let Some(counted) = counted {
+                event.record(&mut Text(counted));
+            }
+        });
+    }
+}
+
+static LISTENING: Once = Once::new();
+
+/// Has every statement told from now on.
+fn listen() {
+    LISTENING.call_once(|| tracing::subscriber::set_global_default(registry().with(Statements)).unwrap());
+    tracing::callsite::rebuild_interest_cache();
+}
+
+/// A workspace with a custom role, sixty members and a pending invitation; its owner.
+async fn crowd(world: &World) -> (OrganizationId, Person) {
+    let ada = world.person("ada@example.com").await;
+    let acme = world.organization(&ada, "Acme").await;
+    let emails: Vec<_> = (0..60).map(|number| format!("m{number:02}@example.com")).collect();
+    let people = world.people(&emails.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    for (some, role) in people.chunks(15).zip(["MEMBER", "AUDITOR", "MANAGER", "CO_ADMIN"]) {
+        world.join(acme, &ada, some, role).await;
+    }
+    let create = Action::CreateRole {
+        role: RoleId(world.store.entropy.uuid()),
+        name: "Editor".parse().unwrap(),
+        description: None,
+        level: 3.try_into().unwrap(),
+        permissions: Permissions::of(&[Permission::AppsRead]),
+    };
+    world.act(acme, &ada, create).await;
+    let guest = world.person("guest@example.com").await;
+    world.invite(acme, &ada, &guest, "MANAGER").await;
+    (acme, ada)
+}
+
+/// The statements of one query by its owner, of an organization that is in memory.
+async fn statements(inside: &Inside, by: &Person, organization: OrganizationId, selection: &str) -> Vec<String> {
+    let document = format!("query ($id: ID!) {{ organization(id: $id) {{ {selection} }} }}");
+    let variables = json!({ "id": Inside::id(organization) });
+    listen();
+    COUNTED.set(Some(Vec::new()));
+    let answer = inside.data(by, &document, variables).await;
+    assert!(answer["organization"].is_object(), "{answer}");
+    COUNTED.take().unwrap()
+}
+
+const MAY_I: &str = "viewerCan { changeRole { allowed code } deactivate { allowed code } remove { allowed code } \
+     transferOwnership { allowed } assignableRoles { id key } }";
+
+fn page(size: usize, more: &str) -> String {
+    format!("members(first: {size}) {{ nodes {{ id role {{ key }} {more} }} }}")
+}
+
+/// What a page shows of who is on it is read by one statement: people, roles and who invited them.
+async fn a_page_of_members_costs_the_same_however_long_it_is(url: &str) {
+    let world = World::open(url).await;
+    let (acme, ada) = crowd(&world).await;
+    let inside = Inside::new(&world.store);
+    for size in [5, 50] {
+        // The organization as the caller meets it, and the page.
+        let plain = statements(&inside, &ada, acme, &page(size, "user { name email }")).await;
+        assert_eq!(plain.len(), 2, "{size} members: {plain:#?}");
+        // The names of all inviters are one statement more, and the count is another.
+        let page = format!("members(first: {size}) {{ totalCount nodes {{ invitedBy {{ displayName }} }} }}");
+        let more = statements(&inside, &ada, acme, &page).await;
+        assert_eq!(more.len(), 4, "{size} members: {more:#?}");
+    }
+}
+
+/// Who may do what to whom is answered from memory, after one comparison with the head and one list of the roles.
+async fn what_may_be_done_to_a_page_of_members_costs_two_statements_more(url: &str) {
+    let world = World::open(url).await;
+    let (acme, ada) = crowd(&world).await;
+    let inside = Inside::new(&world.store);
+    let count = async |selection: String| {
+        let statements = statements(&inside, &ada, acme, &selection).await;
+        (statements.len(), statements)
+    };
+    for size in [5, 50] {
+        let (cost, statements) = count(page(size, MAY_I)).await;
+        assert_eq!(cost, 2 + 2, "{size} members: {statements:#?}");
+    }
+    // What needs no list of roles needs the comparison alone.
+    let (cost, statements) = count(page(50, "viewerCan { deactivate { code } remove { code } }")).await;
+    assert_eq!(cost, 2 + 1, "{statements:#?}");
+    // Questions that name their action cost one comparison among them.
+    let named =
+        "leave: viewerCan(action: LEAVE_ORGANIZATION) { code } delete: viewerCan(action: DELETE_ORGANIZATION) { code }";
+    let (cost, statements) = count(named.to_owned()).await;
+    assert_eq!(cost, 1 + 1, "{statements:#?}");
+}
+
+/// Every role is asked about in one look, and all are counted by one statement each.
+async fn roles_with_their_counts_cost_the_same_however_many_there_are(url: &str) {
+    let world = World::open(url).await;
+    let (acme, ada) = crowd(&world).await;
+    let inside = Inside::new(&world.store);
+    let selection = "roles { key viewerCanAssign memberCount pendingInvitationCount }";
+    let six = statements(&inside, &ada, acme, selection).await;
+    // The organization, its roles, the comparison with the head, the members and the invitations by role.
+    assert_eq!(six.len(), 5, "{six:#?}");
+    for number in 0..20 {
+        let create = Action::CreateRole {
+            role: RoleId(world.store.entropy.uuid()),
+            name: format!("Role {number}").parse().unwrap(),
+            description: None,
+            level: 4.try_into().unwrap(),
+            permissions: Permissions::NONE,
+        };
+        world.act(acme, &ada, create).await;
+    }
+    let many = statements(&inside, &ada, acme, selection).await;
+    assert_eq!(many.len(), 5, "{many:#?}");
+    // The role of each member shows the counts too, and they are counted once.
+    let page = "members(first: 50) { nodes { role { key memberCount pendingInvitationCount viewerCanAssign } } }";
+    let page = statements(&inside, &ada, acme, page).await;
+    assert_eq!(page.len(), 5, "{page:#?}");
+}
+
+/// Makes the tests of a function. What runs for a request runs in one thread here, where it is counted.
+macro_rules! in_one_thread {
+    ($($(#[$meta:meta])* $name:ident)+) => {$(
+        mod $name {
+            #[tokio::test]
+            $(#[$meta])*
+            async fn on_sqlite() {
+                super::on_sqlite(super::$name).await;
+            }
+
+            #[tokio::test]
+            $(#[$meta])*
+            async fn on_postgres() {
+                super::on_postgres(concat!(module_path!(), "::on_postgres"), super::$name).await;
+            }
+        }
+    )+};
+}
+in_one_thread! {
+    a_page_of_members_costs_the_same_however_long_it_is
+    what_may_be_done_to_a_page_of_members_costs_two_statements_more
+    roles_with_their_counts_cost_the_same_however_many_there_are
+}
