@@ -6,6 +6,7 @@ pub mod oidc;
 pub mod sign_in;
 pub mod usage;
 pub mod verification;
+pub mod watch;
 
 use crate::{
     domain::{
@@ -20,7 +21,7 @@ use crate::{
         self, Store,
         api_keys::{self, SecretRow},
         append::Origin,
-        identities, sessions,
+        sessions,
     },
 };
 use oidc::Oidc;
@@ -148,20 +149,4 @@ async fn key_of(store: &Store, secret: &ApiKeySecret, now: Timestamp) -> Result<
     let row = api_keys::find_secret(&store.database, secret.public_id()).await?;
     let good = |row: &SecretRow| secret.hash().matches(&row.hash) && row.secret_expires_at.is_none_or(|end| now < end);
     Ok(row.filter(good))
-}
-
-/// Whether a principal's credential still holds, for what goes on after it was shown.
-pub async fn still_holds(store: &Store, principal: &Principal) -> Result<bool, store::Error> {
-    match principal {
-        Principal::Anonymous => Ok(true),
-        Principal::User { proof: Proof::Session(session), .. } => {
-            sessions::is_living(&store.database, *session, store.now()).await
-        }
-        Principal::User { user, proof: Proof::Token { expires_at } } => {
-            Ok(store.now() < *expires_at && identities::has_some(&store.database, *user).await?)
-        }
-        Principal::ApiKey { organization, api_key, .. } => {
-            api_keys::is_active(&store.database, *organization, *api_key, store.now()).await
-        }
-    }
 }

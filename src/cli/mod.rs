@@ -6,9 +6,13 @@ mod tools;
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{commands::INVITATION_LIFETIME, domain::organization::profile::CertificationDecision};
+use crate::{
+    commands::INVITATION_LIFETIME,
+    domain::organization::profile::CertificationDecision,
+    http::{PageOrigin, documents::TrustedDocuments},
+};
 
 /// Organizations, members, invitations, roles and API keys behind a GraphQL API, kept in a tamper-evident ledger.
 ///
@@ -115,6 +119,43 @@ struct ServeArguments {
     /// Who such a token has to be for: this service's name at the provider, e.g. --oidc-audience orgledger
     #[arg(long, env = "OIDC_AUDIENCE", value_name = "AUDIENCE", requires = "oidc_issuer")]
     oidc_audience: Option<String>,
+    /// The origins of pages that may use the API from a browser, with commas between them,
+    /// e.g. --cors-origins https://app.example.com
+    #[arg(long, env = "ORGLEDGER_CORS_ORIGINS", value_name = "ORIGINS", value_delimiter = ',')]
+    cors_origins: Vec<PageOrigin>,
+    /// How many proxies stand in front, each of which adds to X-Forwarded-For the address it was called from,
+    /// e.g. --trusted-proxies 1
+    #[arg(long, env = "ORGLEDGER_TRUSTED_PROXIES", default_value_t = 0, value_name = "NUMBER")]
+    trusted_proxies: usize,
+    /// Which documents are run: any (off), any with the listed ones known by their ids (prefer), the listed ones only
+    /// (required), e.g. --trusted-documents required
+    #[arg(long, env = "ORGLEDGER_TRUSTED_DOCUMENTS", default_value = "off", value_name = "WHICH")]
+    trusted_documents: Trusted,
+    /// The list of trusted documents: a JSON object of ids and documents, as client tools write it,
+    /// e.g. --trusted-documents-file documents.json
+    #[arg(long, env = "ORGLEDGER_TRUSTED_DOCUMENTS_FILE", value_name = "FILE")]
+    trusted_documents_file: Option<PathBuf>,
+    /// Do not tell what the schema is, e.g. --no-introspection true
+    #[arg(long, env = "ORGLEDGER_NO_INTROSPECTION", default_value_t = false, action = clap::ArgAction::Set, value_name = "BOOLEAN")]
+    no_introspection: bool,
+}
+
+/// Which documents are run.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Trusted {
+    Off,
+    Prefer,
+    Required,
+}
+
+impl From<Trusted> for TrustedDocuments {
+    fn from(trusted: Trusted) -> Self {
+        match trusted {
+            Trusted::Off => Self::Off,
+            Trusted::Prefer => Self::Prefer,
+            Trusted::Required => Self::Required,
+        }
+    }
 }
 
 /// Why the program ends early.

@@ -12,7 +12,7 @@ use crate::{
     clock::Clock,
     commands::Commands,
     entropy::Entropy,
-    http::{self, Api, pages::Letters},
+    http::{self, Api, Settings, documents::Documents, pages::Letters},
     mail::{Transport, courier::Courier},
     store::{
         Store,
@@ -26,8 +26,21 @@ use crate::{
 pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     let oidc = provider(&arguments)?;
     let ServeArguments {
-        store: of_store, listen, public_url, files_url, invitation_hours, smtp_url, mail_from, ..
+        store: of_store,
+        listen,
+        public_url,
+        files_url,
+        invitation_hours,
+        smtp_url,
+        mail_from,
+        cors_origins,
+        trusted_proxies,
+        trusted_documents,
+        trusted_documents_file,
+        no_introspection,
+        ..
     } = arguments;
+    let documents = Documents::open(trusted_documents.into(), trusted_documents_file.as_deref())?;
     let database = connect(&of_store).await?;
     let store = Store::open(database, Clock::System, Entropy::from_machine()).await?;
     let files = match files_url.as_deref().filter(|url| !url.is_empty()) {
@@ -53,7 +66,18 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     tasks.spawn(sweep(store.clone(), files.clone()));
 
     let commands = Commands { store: store.clone(), invitation_lifetime: TimeDelta::hours(invitation_hours) };
-    let api = Api::new(commands, usage.clone(), public_url.clone(), letters, files).with_oidc(oidc);
+    let settings = Settings {
+        public_url: public_url.clone(),
+        letters,
+        files,
+        oidc,
+        documents,
+        introspection: !no_introspection,
+        origins: cors_origins,
+        proxies: trusted_proxies,
+    };
+    let api = Api::new(commands, usage.clone(), settings);
+    tasks.spawn(api.watch.clone().run(store.clone()));
     println!("orgledger listens on http://{address}");
     println!("Open {public_url} to sign in; the API is at {public_url}/graphql");
     http::serve(listener, api, signal()).await?;

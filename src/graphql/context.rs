@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::errors::{self, OrInternal, top};
 use crate::{
-    auth::{Principal, limits::Limits, usage::Usage},
+    auth::{Principal, limits::Limits, usage::Usage, watch::Watch},
     commands::{Caller, Commands},
     domain::{
         Actor, OrganizationId, Refusal,
@@ -33,6 +33,8 @@ pub struct Services {
     pub limits: Limits,
     /// What addresses of ours begin with, without a slash at the end.
     pub public_url: String,
+    /// The access that open subscriptions stand on.
+    pub watch: Watch,
 }
 
 /// How a request came.
@@ -55,6 +57,8 @@ pub struct RequestContext {
     pub origin: Origin,
     /// The `Idempotency-Key` header.
     pub idempotency_key: Option<String>,
+    /// The `Last-Event-ID` header: where a stream of events broke.
+    pub last_event_id: Option<String>,
     /// How it came.
     pub transport: Transport,
     /// Whose turn it is to verify a key: one after the other, so that one document does not try a thousand.
@@ -62,9 +66,10 @@ pub struct RequestContext {
 }
 
 impl RequestContext {
-    /// A request without an idempotency key.
+    /// A request with nothing said beside it.
     pub fn new(principal: Principal, origin: Origin, transport: Transport) -> Self {
-        Self { principal, origin, idempotency_key: None, transport, verifying: Arc::default() }
+        let verifying = Arc::default();
+        Self { principal, origin, idempotency_key: None, last_event_id: None, transport, verifying }
     }
 }
 

@@ -1,34 +1,31 @@
 //! Subscriptions. Catching up from the ledger is the only path: a stream reads a page behind its cursor, sends it,
-//! and repeats until there is nothing; then it waits for a wake-up or a second, and reads again. Access is checked
-//! for every page and at least once a second.
+//! and repeats until there is nothing; then it waits for a wake-up, and reads again. Access is checked for every page,
+//! and watched in between; a stream that has nothing to say costs nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_graphql::{Context, Enum, Error, ID, Result, SimpleObject, Subscription};
 use futures_util::Stream;
 use tokio::sync::watch;
 
 use super::{
-    context::{Access, request, store},
+    context::{Access, request, services, store},
     errors::{OrInternal, not_found, top, unauthenticated},
     events::{EventEdge, EventFilter, edges},
     history::type_patterns,
     paging::{ledger_cursor, ledger_sequence},
 };
 use crate::{
-    auth,
+    auth::watch::{Standing, credential, standing},
     domain::{
         GlobalId, OrganizationId,
         organization::{self, Event, Target},
     },
-    store::{aggregate::Recorded, history, hot},
+    store::{aggregate::Recorded, history, hot, standing::Credential},
 };
 
 /// How many events are read at once.
 const PAGE: u32 = 100;
-/// How long a stream waits before it looks again by itself.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-
 /// A part of an organization that a page may show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Enum)]
 pub enum OrganizationArea {
@@ -75,7 +72,9 @@ impl SubscriptionRoot {
             types: type_patterns(filter.and_then(|filter| filter.types))?,
             ..history::Filter::default()
         };
-        let start = after.as_deref().map_or(Start::Beginning, Start::After);
+        // Where a stream of events broke, its reader goes on; the document still says where it began.
+        let broke = request(ctx)?.last_event_id.as_deref();
+        let start = broke.or(after.as_deref()).map_or(Start::Beginning, Start::After);
         let mut reader = Reader::open(ctx, &organization_id, start, permission).await?;
         let ctx = ctx.clone();
         Ok(async_stream::stream! {
@@ -154,10 +153,12 @@ struct Turn {
 struct Reader {
     organization: OrganizationId,
     permission: Option<organization::Permission>,
+    credential: Credential,
     /// The last sequence that was read.
     sequence: u64,
     access: Arc<Access>,
     head: watch::Receiver<u64>,
+    standing: watch::Receiver<Standing>,
     ended: bool,
 }
 
@@ -168,16 +169,16 @@ impl Reader {
         start: Start<'_>,
         permission: Option<organization::Permission>,
     ) -> Result<Self> {
-        let request = request(ctx)?;
-        request.principal.actor().ok_or_else(unauthenticated)?;
+        let principal = request(ctx)?.principal;
+        let credential = credential(&principal).ok_or_else(unauthenticated)?;
         let Ok(GlobalId::Organization(organization)) = id.parse() else { return Err(not_found()) };
         let store = store(ctx)?;
         let head = store.feed.follow(organization);
-        let access =
-            Access::load(store, request.principal, organization).await.or_internal(ctx)?.ok_or_else(not_found)?;
+        let access = Access::load(store, principal, organization).await.or_internal(ctx)?.ok_or_else(not_found)?;
         if let Some(permission) = permission {
             access.require(permission)?;
         }
+        let standing = services(ctx)?.watch.follow(credential, organization, access.permissions);
         let sequence = match start {
             Start::After(cursor) => ledger_sequence(cursor)?,
             Start::Beginning => 0,
@@ -186,7 +187,7 @@ impl Reader {
                 now.map_or(0, |head| head.version)
             }
         };
-        Ok(Self { organization, permission, sequence, access, head, ended: false })
+        Ok(Self { organization, permission, credential, sequence, access, head, standing, ended: false })
     }
 
     /// The next events; none once the organization has ended and its end was read.
@@ -200,31 +201,32 @@ impl Reader {
             let events =
                 history::next(&store.database, self.organization, self.sequence, PAGE).await.or_internal(ctx)?;
             self.ended = matches!(events.last().map(|last| &last.event), Some(Event::OrganizationDeleted {}));
+            let Some(last) = events.last() else {
+                let standing = *self.standing.borrow_and_update();
+                self.check(standing)?;
+                // A wake-up is a hint: whatever it was, the ledger is read again.
+                tokio::select! {
+                    _ = self.head.changed() => {}
+                    _ = self.standing.changed() => {}
+                }
+                continue;
+            };
             // Whoever follows an organization to its end reads the end, though nobody has access to it any more.
             if !self.ended {
-                self.access = self.check(ctx).await?;
+                let standing = standing(store, self.credential, self.organization).await.or_internal(ctx)?;
+                self.check(standing)?;
             }
-            if let Some(last) = events.last() {
-                self.sequence = last.sequence;
-                return Ok(Some(Turn { access: Arc::clone(&self.access), events }));
-            }
-            // A wake-up is a hint: whether it came or the time is over, the ledger is read again.
-            let _ = tokio::time::timeout(LOOK_EVERY, self.head.changed()).await;
+            self.sequence = last.sequence;
+            return Ok(Some(Turn { access: Arc::clone(&self.access), events }));
         }
     }
 
     /// Whether the caller still has the access that the subscription needs.
-    async fn check(&self, ctx: &Context<'_>) -> Result<Arc<Access>, Error> {
-        let ended = || top("ACCESS_ENDED", "Your access to these events has ended.");
-        let store = store(ctx)?;
-        let principal = request(ctx)?.principal;
-        if !auth::still_holds(store, &principal).await.or_internal(ctx)? {
-            return Err(ended());
-        }
-        let access = Access::load(store, principal, self.organization).await.or_internal(ctx)?.ok_or_else(ended)?;
-        match self.permission {
-            Some(permission) if !access.permissions.has(permission) => Err(ended()),
-            _ => Ok(access),
+    fn check(&self, standing: Standing) -> Result<(), Error> {
+        match (standing, self.permission) {
+            (Some(_), None) => Ok(()),
+            (Some(held), Some(permission)) if held.has(permission) => Ok(()),
+            _ => Err(top("ACCESS_ENDED", "Your access to these events has ended.")),
         }
     }
 }

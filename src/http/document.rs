@@ -3,11 +3,14 @@
 //! The engine's own limits run after fragments are expanded: a thousand bytes of fragments that name each other can hold
 //! a core for half a minute. This check counts each fragment once, so it takes time in proportion to the text.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use async_graphql::{
-    Name,
-    parser::types::{ExecutableDocument, Selection, SelectionSet},
+    Name, Positioned,
+    parser::types::{
+        DocumentOperations, ExecutableDocument, FragmentDefinition, OperationDefinition, OperationType, Selection,
+        SelectionSet,
+    },
 };
 
 /// The longest document, in bytes.
@@ -20,28 +23,37 @@ const LEVELS: usize = 3 * DEPTH;
 pub const FIELDS: usize = 2000;
 /// How many operations a document may have.
 pub const OPERATIONS: usize = 50;
+/// How many fields an operation may have at its root, fragments expanded.
+pub const ROOT_FIELDS: usize = 50;
+/// How many directives may stand at the selections of a document.
+pub const DIRECTIVES: usize = 200;
 
 /// What a selection costs, fragments expanded.
 #[derive(Clone, Copy, Default)]
 struct Cost {
     fields: usize,
     depth: usize,
+    /// Fields of the selection itself, not of what is below.
+    here: usize,
 }
 
 /// The fragments of a document, each with its cost once it is known; none while it is being counted.
 struct Fragments<'a> {
     document: &'a ExecutableDocument,
     known: HashMap<&'a Name, Option<Cost>>,
+    directives: usize,
 }
 
 /// Whether a document is within its bounds; if not, the sentence that says which one it exceeds.
 pub fn check(document: &ExecutableDocument) -> Result<(), String> {
-    let mut fragments = Fragments { document, known: HashMap::new() };
+    let mut fragments = Fragments { document, known: HashMap::new(), directives: 0 };
     for (index, (_, operation)) in document.operations.iter().enumerate() {
         if index >= OPERATIONS {
             return Err(format!("A document has at most {OPERATIONS} operations."));
         }
-        fragments.cost(&operation.node.selection_set.node, 0)?;
+        if fragments.cost(&operation.node.selection_set.node, 0)?.here > ROOT_FIELDS {
+            return Err(format!("At most {ROOT_FIELDS} fields can be selected at the root."));
+        }
     }
     Ok(())
 }
@@ -55,15 +67,23 @@ impl<'a> Fragments<'a> {
         let level = level + 1;
         let mut total = Cost::default();
         for selection in &selections.items {
+            self.directives += selection.node.directives().len();
+            if self.directives > DIRECTIVES {
+                return Err(format!("A document has at most {DIRECTIVES} directives."));
+            }
             let cost = match &selection.node {
                 Selection::Field(field) => {
                     let below = self.cost(&field.node.selection_set.node, level)?;
-                    Cost { fields: below.fields.saturating_add(1), depth: below.depth + 1 }
+                    Cost { fields: below.fields.saturating_add(1), depth: below.depth + 1, here: 1 }
                 }
                 Selection::InlineFragment(fragment) => self.cost(&fragment.node.selection_set.node, level)?,
                 Selection::FragmentSpread(spread) => self.of_fragment(&spread.node.fragment_name.node, level)?,
             };
-            total = Cost { fields: total.fields.saturating_add(cost.fields), depth: total.depth.max(cost.depth) };
+            total = Cost {
+                fields: total.fields.saturating_add(cost.fields),
+                depth: total.depth.max(cost.depth),
+                here: total.here.saturating_add(cost.here),
+            };
         }
         if total.depth > DEPTH {
             return Err(format!("Selections nest at most {DEPTH} deep."));
@@ -87,4 +107,77 @@ impl<'a> Fragments<'a> {
         self.known.insert(name, Some(cost));
         Ok(cost)
     }
+}
+
+/// Puts the root fields of subscriptions where the engine looks for them: it passes over fragments there. A subscription
+/// has one root field (the GraphQL specification, section 5.2.3.1), and none that depends on a variable.
+pub fn flatten_subscriptions(document: &mut ExecutableDocument) -> Result<(), &'static str> {
+    let fragments = &document.fragments;
+    let mut replaced = false;
+    let operations: Vec<&mut OperationDefinition> = match &mut document.operations {
+        DocumentOperations::Single(operation) => vec![&mut operation.node],
+        DocumentOperations::Multiple(operations) => operations.values_mut().map(|found| &mut found.node).collect(),
+    };
+    for operation in operations.into_iter().filter(|operation| operation.ty == OperationType::Subscription) {
+        let mut fields = Vec::new();
+        flatten(&operation.selection_set.node, fragments, &mut fields)?;
+        if fields.len() != 1 {
+            return Err("A subscription has one root field.");
+        }
+        let root = &mut operation.selection_set.node.items;
+        replaced |= !matches!(root.first().map(|selection| &selection.node), Some(Selection::Field(_)));
+        *root = fields;
+    }
+    if replaced {
+        let used = used_fragments(document);
+        document.fragments.retain(|name, _| used.contains(name));
+    }
+    Ok(())
+}
+
+fn flatten(
+    selections: &SelectionSet,
+    fragments: &HashMap<Name, Positioned<FragmentDefinition>>,
+    fields: &mut Vec<Positioned<Selection>>,
+) -> Result<(), &'static str> {
+    for selection in &selections.items {
+        if !selection.node.directives().is_empty() {
+            return Err("The root field of a subscription takes no directives.");
+        }
+        match &selection.node {
+            Selection::Field(_) => fields.push(selection.clone()),
+            Selection::InlineFragment(fragment) => flatten(&fragment.node.selection_set.node, fragments, fields)?,
+            Selection::FragmentSpread(spread) => {
+                // One that is not there is left to the engine, which says so better.
+                match fragments.get(&spread.node.fragment_name.node) {
+                    Some(fragment) => flatten(&fragment.node.selection_set.node, fragments, fields)?,
+                    None => fields.push(selection.clone()),
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The fragments that operations reach.
+fn used_fragments(document: &ExecutableDocument) -> HashSet<Name> {
+    let mut used = HashSet::new();
+    let mut open: Vec<_> = document.operations.iter().map(|(_, found)| &found.node.selection_set.node).collect();
+    while let Some(selections) = open.pop() {
+        for selection in &selections.items {
+            match &selection.node {
+                Selection::Field(field) => open.push(&field.node.selection_set.node),
+                Selection::InlineFragment(fragment) => open.push(&fragment.node.selection_set.node),
+                Selection::FragmentSpread(spread) => {
+                    let name = &spread.node.fragment_name.node;
+                    if used.insert(name.clone())
+                        && let Some(fragment) = document.fragments.get(name)
+                    {
+                        open.push(&fragment.node.selection_set.node);
+                    }
+                }
+            }
+        }
+    }
+    used
 }

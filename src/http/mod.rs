@@ -1,28 +1,37 @@
 //! HTTP: one endpoint for GraphQL, and the small pages behind the links in letters.
 
+mod answer;
 pub mod cost;
 pub mod document;
+pub mod documents;
+mod events;
 pub mod graphql;
 mod logos;
+pub mod media;
+pub mod operation;
 pub mod pages;
+mod params;
 mod people;
 mod socket;
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, str::FromStr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     extract::{ConnectInfo, DefaultBodyLimit, Request},
-    http::{HeaderMap, HeaderName, HeaderValue, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     middleware::{Next, from_fn},
     response::Response,
     routing::{get, post, put},
 };
 
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{net::TcpListener, sync::watch};
+use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer};
+
+use documents::Documents;
 
 use crate::{
-    auth::{limits::Limits, oidc::Oidc, usage::Usage},
+    auth::{limits::Limits, oidc::Oidc, usage::Usage, watch::Watch},
     commands::Commands,
     graphql::{ApiSchema, context::Services, schema},
     store::{Store, append::Origin, files::Files},
@@ -58,26 +67,127 @@ pub struct Api {
     /// The files of organizations.
     pub files: Files,
     decoding: logos::Decoding,
+    /// The documents that the server knows.
+    pub documents: Arc<Documents>,
+    /// Whether the schema can be asked for.
+    pub introspection: bool,
+    /// The origins of pages that may send requests and open sockets, beside the service's own.
+    pub origins: Arc<[PageOrigin]>,
+    /// How many proxies stand in front, each of which adds the address it was called from to `X-Forwarded-For`.
+    pub proxies: usize,
+    /// The access that open subscriptions stand on.
+    pub watch: Watch,
+    stop: watch::Sender<bool>,
+}
+
+/// Where a page comes from, as browsers say it: scheme, host and port, with nothing behind (RFC 6454, section 6.2).
+#[derive(Clone, Debug)]
+pub struct PageOrigin(HeaderValue);
+
+impl FromStr for PageOrigin {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
+        let plain = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#@*".contains(&byte));
+        let value = HeaderValue::from_str(text).ok().filter(|_| plain);
+        value.map(Self).ok_or("an origin is a scheme and a host, like https://app.example.com")
+    }
+}
+
+/// How HTTP is served.
+pub struct Settings {
+    /// What links begin with, without a slash at the end.
+    pub public_url: String,
+    /// Whether letters are sent or kept in the data directory.
+    pub letters: pages::Letters,
+    /// The files of organizations.
+    pub files: Files,
+    /// The identity provider whose tokens are taken, if there is one.
+    pub oidc: Option<Oidc>,
+    /// The documents that are known.
+    pub documents: Documents,
+    /// Whether the schema can be asked for.
+    pub introspection: bool,
+    /// The origins of pages that may send requests and open sockets, beside the service's own.
+    pub origins: Vec<PageOrigin>,
+    /// How many proxies stand in front.
+    pub proxies: usize,
+}
+
+/// Tells when the service stops.
+#[derive(Clone)]
+pub(crate) struct Stopping(watch::Receiver<bool>);
+
+impl Stopping {
+    /// Waits for it.
+    async fn stopped(&mut self) {
+        // The other end lives as long as the service.
+        let _ = self.0.wait_for(|stop| *stop).await;
+    }
+
+    /// What the work gives, unless the service stops first.
+    async fn unless<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            done = work => Some(done),
+            () = self.stopped() => None,
+        }
+    }
 }
 
 impl Api {
     /// The handlers' common ground.
-    pub fn new(commands: Commands, usage: Usage, public_url: String, letters: pages::Letters, files: Files) -> Self {
-        let limits = Limits::default();
+    pub fn new(commands: Commands, usage: Usage, settings: Settings) -> Self {
+        let Settings { public_url, letters, files, oidc, documents, introspection, origins, proxies } = settings;
+        let (limits, watch) = (Limits::default(), Watch::default());
         let services = Services {
             commands: commands.clone(),
             usage: usage.clone(),
             limits: limits.clone(),
             public_url: public_url.clone(),
+            watch: watch.clone(),
         };
-        let (schema, decoding) = (schema(services), logos::Decoding::default());
-        Self { schema, commands, usage, oidc: None, limits, public_url, letters, files, decoding }
+        Self {
+            schema: schema(services),
+            commands,
+            usage,
+            oidc,
+            limits,
+            public_url,
+            letters,
+            files,
+            decoding: logos::Decoding::default(),
+            documents: Arc::new(documents),
+            introspection,
+            origins: origins.into(),
+            proxies,
+            watch,
+            stop: watch::Sender::new(false),
+        }
     }
 
-    /// Takes tokens of this identity provider.
-    #[must_use]
-    pub fn with_oidc(self, oidc: Option<Oidc>) -> Self {
-        Self { oidc, ..self }
+    fn stopping(&self) -> Stopping {
+        Stopping(self.stop.subscribe())
+    }
+
+    /// Whether a page of this origin may open a socket. Programs that are no browser send none.
+    fn admits_origin(&self, headers: &HeaderMap) -> bool {
+        let Some(origin) = headers.get(header::ORIGIN) else { return true };
+        let own = |host: &HeaderValue| {
+            let hosts = origin.to_str().ok().and_then(|origin| origin.split_once("://")).zip(host.to_str().ok());
+            hosts.is_some_and(|((_, of_page), of_service)| of_page == of_service)
+        };
+        self.origins.iter().any(|known| known.0 == origin) || headers.get(header::HOST).is_some_and(own)
+    }
+
+    /// The address of a client. Behind proxies it is the one that the outermost of them was called from: what stands
+    /// further to the left in `X-Forwarded-For` anybody can write there.
+    fn client_address(&self, headers: &HeaderMap, peer: SocketAddr) -> String {
+        let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+        let addresses: Vec<_> = forwarded.flat_map(|list| list.split(',')).map(str::trim).collect();
+        let named = self.proxies.checked_sub(1).and_then(|inner| addresses.iter().rev().nth(inner));
+        let address = named.and_then(|address| address.parse().ok()).unwrap_or_else(|| peer.ip());
+        address.to_canonical().to_string()
     }
 
     fn store(&self) -> &Store {
@@ -93,7 +203,7 @@ impl Api {
         let user_agent = text(header::USER_AGENT).map(|agent| agent.chars().take(USER_AGENT_LIMIT).collect());
         Origin {
             request_id: request_id.unwrap_or_else(|| self.store().entropy.base62(22)),
-            ip: Some(client.ip().to_canonical().to_string()),
+            ip: Some(self.client_address(headers, client)),
             user_agent,
             reason: None,
         }
@@ -114,8 +224,39 @@ pub fn router(api: Api) -> Router {
         .route("/logos/{organization}/{hash}", get(logos::show))
         .route("/health", get(|| async { "ok\n" }))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(cors(&api))
+        .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(harden))
         .with_state(api)
+}
+
+/// Which pages of other origins may read answers.
+fn cors(api: &Api) -> CorsLayer {
+    const NAMES: [&str; 7] = [
+        "authorization",
+        "content-type",
+        "accept",
+        "idempotency-key",
+        "last-event-id",
+        "x-request-id",
+        "apollo-require-preflight",
+    ];
+    const SHOWN: [&str; 5] =
+        ["x-request-id", "retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"];
+    CorsLayer::new()
+        .allow_origin(api.origins.iter().map(|origin| origin.0.clone()).collect::<Vec<_>>())
+        .allow_methods([Method::GET, Method::POST, Method::PUT])
+        .allow_headers(NAMES.map(HeaderName::from_static))
+        .expose_headers(SHOWN.map(HeaderName::from_static))
+        .max_age(Duration::from_hours(1))
+}
+
+/// A handler made a mistake: the client gets an answer all the same, and the log what happened.
+#[expect(clippy::needless_pass_by_value, reason = "the form that the layer asks for")]
+fn panicked(panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
+    let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    tracing::error!(said, "a request panicked");
+    graphql::problem(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "Something went wrong here.")
 }
 
 /// How long requests may go on after the service was told to stop.
@@ -123,17 +264,18 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Serves until it is told to stop. A client that keeps its connection busy does not keep the service.
 pub async fn serve(listener: TcpListener, api: Api, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+    let stopping = api.stop.clone();
+    let mut stopped = api.stopping();
     let service = router(api).into_make_service_with_connect_info::<SocketAddr>();
-    let (stopping, stopped) = oneshot::channel();
-    let told = async {
+    let told = async move {
         stop.await;
-        // The receiver waits below for as long as the server runs.
-        let _ = stopping.send(());
+        // Streams and sockets end by themselves.
+        stopping.send_replace(true);
     };
     let server = axum::serve(listener, service).with_graceful_shutdown(told);
     tokio::select! {
         result = async { server.await } => result,
-        () = async { let _ = stopped.await; tokio::time::sleep(GRACE).await } => Ok(()),
+        () = async { stopped.stopped().await; tokio::time::sleep(GRACE).await } => Ok(()),
     }
 }
 

@@ -1,27 +1,41 @@
-//! GraphQL over WebSocket: graphql-transport-ws. The credential of the connection is resolved anew for every
-//! operation, so that a socket does not outlive what it was opened with.
+//! GraphQL over WebSocket: graphql-transport-ws. The credential of the connection is resolved anew for every operation,
+//! so that a socket does not outlive what it was opened with.
+//!
+//! *Promises.* One task serves a connection: its operations are streams that take turns, and a client that does not read
+//! holds up nobody but itself. Every close has the protocol's own code. *Limits.* See the constants.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use async_graphql::{
-    Data, Executor, Request, Response as Answer,
-    futures_util::stream::{BoxStream, StreamExt},
+    Response as Answer,
+    futures_util::{
+        StreamExt,
+        stream::{AbortHandle, BoxStream, SelectAll, abortable, once},
+    },
 };
-use async_graphql_axum::{GraphQLProtocol, GraphQLWebSocket};
 use axum::{
-    extract::{FromRequestParts, WebSocketUpgrade, ws::WebSocket},
-    http::{HeaderValue, StatusCode, header::SEC_WEBSOCKET_PROTOCOL, request::Parts},
+    extract::{
+        FromRequestParts, WebSocketUpgrade,
+        ws::{CloseFrame, Message, WebSocket},
+    },
+    http::{HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{
     Api,
-    graphql::{bearer, problem, read_bearer, refused, weighed, with_codes},
+    answer::{access_ended, not_run, refused},
+    cost,
+    graphql::{bearer, problem, read_bearer},
+    operation::Operation,
+    params::Params,
 };
 use crate::{
-    auth::{self, authenticate, limits::Exceeded},
+    auth::{self, Principal, authenticate, limits::Exceeded},
     graphql::context::{RequestContext, Transport},
     store::append::Origin,
 };
@@ -31,28 +45,51 @@ const PROTOCOL: &str = "graphql-transport-ws";
 /// The buffers of a connection, in bytes; the default would hold 130 KiB for each.
 const BUFFER: usize = 4 * 1024;
 /// The largest message, in bytes.
-const MESSAGE_LIMIT: usize = 64 * 1024;
-/// How long a connection may say nothing before it is closed; clients answer or send pings.
-const SILENCE: Duration = Duration::from_mins(5);
+const MESSAGE_LIMIT: usize = 256 * 1024;
+/// How long a client may take to begin.
+const INIT_LIMIT: Duration = Duration::from_secs(10);
+/// How long a message may take to be taken by the client.
+const WRITE_LIMIT: Duration = Duration::from_secs(10);
+/// How often a silent connection is asked whether it lives.
+const PING_EVERY: Duration = Duration::from_secs(30);
+/// How many operations a connection runs at once.
+const OPERATIONS: usize = 50;
+/// The longest id of an operation, in bytes.
+const ID_LIMIT: usize = 128;
 
-/// The credential that a connection was opened with.
-struct Credential(Option<SecretString>);
+/// Why a connection is closed: the protocol's code and words.
+type Close = (u16, &'static str);
+
+const BAD_MESSAGE: Close = (4400, "Invalid message");
+const UNAUTHORIZED: Close = (4401, "Unauthorized");
+const FORBIDDEN: Close = (4403, "Forbidden");
+const INIT_TIMEOUT: Close = (4408, "Connection initialisation timeout");
+const DUPLICATE: Close = (4409, "Subscriber already exists");
+const TOO_MANY_INITS: Close = (4429, "Too many initialisation requests");
+const GOING_AWAY: Close = (1001, "The service is stopping");
+const INTERNAL: Close = (1011, "The service is not available now");
+
+/// What a client says.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Said {
+    ConnectionInit { payload: Option<Value> },
+    Ping {},
+    Pong {},
+    Subscribe { id: String, payload: Params },
+    Complete { id: String },
+}
 
 /// Answers the request for a WebSocket.
 pub(super) async fn serve(api: Api, mut parts: Parts, origin: Origin) -> Response {
-    let offered = parts.headers.get(SEC_WEBSOCKET_PROTOCOL).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !offered.split(',').any(|protocol| protocol.trim() == PROTOCOL) {
+    if !api.admits_origin(&parts.headers) {
+        return problem(StatusCode::FORBIDDEN, "BAD_USER_INPUT", "Pages of this origin may not open a socket here.");
+    }
+    let offered = parts.headers.get(header::SEC_WEBSOCKET_PROTOCOL).and_then(|value| value.to_str().ok());
+    if !offered.unwrap_or_default().split(',').any(|protocol| protocol.trim() == PROTOCOL) {
         return problem(StatusCode::BAD_REQUEST, "BAD_USER_INPUT", "The subprotocol is graphql-transport-ws.");
     }
-    // Of several protocols that are offered this one is taken, so the extractors are shown no other.
-    parts.headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL));
-    let Ok(protocol) = GraphQLProtocol::from_request_parts(&mut parts, &()).await else {
-        return problem(StatusCode::BAD_REQUEST, "BAD_USER_INPUT", "The subprotocol is graphql-transport-ws.");
-    };
-    let upgrade = match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
-        Ok(upgrade) => upgrade,
-        Err(rejection) => return rejection.into_response(),
-    };
+    parts.headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL));
     let header = match bearer(&parts.headers) {
         Some(Err(())) => {
             return problem(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", "The credential is not valid.");
@@ -60,63 +97,203 @@ pub(super) async fn serve(api: Api, mut parts: Parts, origin: Origin) -> Respons
         Some(Ok(credential)) => Some(SecretString::from(credential)),
         None => None,
     };
+    let upgrade = match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
+        Ok(upgrade) => upgrade,
+        Err(rejection) => return rejection.into_response(),
+    };
     upgrade
         .protocols([PROTOCOL])
         .read_buffer_size(BUFFER)
         .write_buffer_size(BUFFER)
         .max_message_size(MESSAGE_LIMIT)
-        .on_upgrade(move |socket| speak(api, socket, protocol, origin, header))
-}
-
-async fn speak(api: Api, socket: WebSocket, protocol: GraphQLProtocol, origin: Origin, header: Option<SecretString>) {
-    let executor = Operations { api, origin };
-    GraphQLWebSocket::new(socket, executor, protocol)
-        .on_connection_init(move |payload: Value| async move {
-            let given = payload.get("authorization").and_then(Value::as_str).map(read_bearer);
-            let credential = match given {
-                None => header,
-                Some(Some(credential)) => Some(credential.into()),
-                Some(None) => return Err("authorization must be Bearer and a credential".into()),
+        .on_upgrade(move |socket| async move {
+            let connection = Connection {
+                api,
+                origin,
+                credential: header,
+                begun: false,
+                operations: SelectAll::new(),
+                running: HashMap::new(),
+                started: 0,
             };
-            let mut data = Data::default();
-            data.insert(Credential(credential));
-            Ok(data)
+            connection.speak(socket).await;
         })
-        .keepalive_timeout(SILENCE)
-        .serve()
-        .await;
 }
 
-/// Runs the operations of one socket.
-#[derive(Clone)]
-struct Operations {
+/// What an operation has to say, with the number under which it runs; none at its end.
+type Turn = (u64, String, Option<Answer>);
+
+/// An operation that runs.
+struct Running {
+    number: u64,
+    stop: AbortHandle,
+}
+
+struct Connection {
     api: Api,
     origin: Origin,
+    credential: Option<SecretString>,
+    begun: bool,
+    operations: SelectAll<BoxStream<'static, Turn>>,
+    running: HashMap<String, Running>,
+    started: u64,
 }
 
-impl Operations {
-    async fn admit(&self, request: Request, credential: Option<&SecretString>) -> Result<Request, Answer> {
-        let Self { api, origin } = self;
-        let (units, request) = weighed(request);
-        let bearer = credential.map(ExposeSecret::expose_secret);
-        match authenticate(api.store(), &api.usage, api.oidc.as_ref(), bearer, origin).await {
-            Ok(principal) => {
-                api.limits.admit(&principal, units, api.store().now()).map_err(|exceeded| too_many(&exceeded))?;
-                let request = request.map_err(|answer| *answer)?;
-                Ok(request.data(RequestContext::new(principal, origin.clone(), Transport::Socket)))
+impl Connection {
+    async fn speak(mut self, mut socket: WebSocket) {
+        let close = match self.converse(&mut socket).await {
+            Ok(()) => return,
+            Err(close) => close,
+        };
+        let frame = CloseFrame { code: close.0, reason: close.1.into() };
+        let _ = tokio::time::timeout(WRITE_LIMIT, socket.send(Message::Close(Some(frame)))).await;
+    }
+
+    /// Listens and answers until the client goes, or until there is a reason to close.
+    async fn converse(&mut self, socket: &mut WebSocket) -> Result<(), Close> {
+        let init = Instant::now() + INIT_LIMIT;
+        let mut stopping = self.api.stopping();
+        let mut answered = true;
+        let mut ping = tokio::time::interval_at(Instant::now() + PING_EVERY, PING_EVERY);
+        loop {
+            let mut reply = None;
+            tokio::select! {
+                message = socket.recv() => {
+                    answered = true;
+                    match message {
+                        None | Some(Err(_) | Ok(Message::Close(_))) => return Ok(()),
+                        Some(Ok(Message::Text(text))) => reply = self.hear(text.as_bytes()).await?,
+                        Some(Ok(Message::Binary(_))) => return Err(BAD_MESSAGE),
+                        Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                    }
+                }
+                Some(turn) = self.operations.next(), if !self.operations.is_empty() => reply = self.tell(turn),
+                () = tokio::time::sleep_until(init), if !self.begun => return Err(INIT_TIMEOUT),
+                () = stopping.stopped() => return Err(GOING_AWAY),
+                _ = ping.tick() => {
+                    if !std::mem::replace(&mut answered, false) {
+                        return Ok(());
+                    }
+                    send(socket, Message::Ping(Vec::new().into())).await?;
+                }
             }
-            Err(auth::Error::Invalid) => Err(refused("UNAUTHENTICATED", "The credential is not valid.")),
-            Err(error) => {
-                tracing::error!(reference = origin.request_id, ?error, "a credential could not be checked");
-                Err(refused("UNAVAILABLE", "The service is not available now."))
+            if let Some(reply) = reply {
+                send(socket, Message::Text(reply.to_string().into())).await?;
             }
         }
     }
+
+    async fn hear(&mut self, text: &[u8]) -> Result<Option<Value>, Close> {
+        match serde_json::from_slice(text).map_err(|_| BAD_MESSAGE)? {
+            Said::Ping {} => Ok(Some(json!({ "type": "pong" }))),
+            Said::Pong {} => Ok(None),
+            Said::ConnectionInit { payload } => self.begin(payload.as_ref()).await.map(Some),
+            Said::Subscribe { .. } | Said::Complete { .. } if !self.begun => Err(UNAUTHORIZED),
+            Said::Complete { id } => {
+                if let Some(running) = self.running.remove(&id) {
+                    running.stop.abort();
+                }
+                Ok(None)
+            }
+            Said::Subscribe { id, payload } => {
+                if id.is_empty() || id.len() > ID_LIMIT {
+                    return Err(BAD_MESSAGE);
+                }
+                if self.running.contains_key(&id) {
+                    return Err(DUPLICATE);
+                }
+                match self.start(&id, payload).await {
+                    Ok(()) => Ok(None),
+                    Err(answer) => Ok(Some(json!({ "id": id, "type": "error", "payload": answer.errors }))),
+                }
+            }
+        }
+    }
+
+    /// The client begins, with the credential of the connection. One that is not valid opens nothing.
+    async fn begin(&mut self, payload: Option<&Value>) -> Result<Value, Close> {
+        if std::mem::replace(&mut self.begun, true) {
+            return Err(TOO_MANY_INITS);
+        }
+        match payload.and_then(|payload| payload.get("authorization")) {
+            None | Some(Value::Null) => {}
+            Some(given) => {
+                let credential = given.as_str().and_then(read_bearer).ok_or(FORBIDDEN)?;
+                self.credential = Some(credential.into());
+            }
+        }
+        match principal(&self.api, self.credential.as_ref(), &self.origin).await {
+            Ok(_) => Ok(json!({ "type": "connection_ack" })),
+            Err(auth::Error::Invalid) => Err(FORBIDDEN),
+            Err(error) => {
+                tracing::error!(reference = self.origin.request_id, ?error, "a credential could not be checked");
+                Err(INTERNAL)
+            }
+        }
+    }
+
+    /// Begins an operation; what it says comes in turn with the others.
+    async fn start(&mut self, id: &str, params: Params) -> Result<(), Box<Answer>> {
+        if self.running.len() >= OPERATIONS {
+            let message = format!("A connection runs at most {OPERATIONS} operations at once.");
+            return Err(refused("TOO_MANY_OPERATIONS", message));
+        }
+        let operation = Operation::prepare(&self.api, params);
+        let principal =
+            principal(&self.api, self.credential.as_ref(), &self.origin).await.map_err(|error| match error {
+                auth::Error::Invalid => refused("UNAUTHENTICATED", "The credential is not valid."),
+                error => {
+                    tracing::error!(reference = self.origin.request_id, ?error, "a credential could not be checked");
+                    refused("UNAVAILABLE", "The service is not available now.")
+                }
+            })?;
+        let units = operation.as_ref().map_or(cost::LEAST, |operation| operation.units);
+        let admitted = self.api.limits.admit(&principal, units, self.api.store().now());
+        admitted.map_err(|exceeded| too_many(&exceeded))?;
+        let operation = operation?;
+        let context = RequestContext::new(principal, self.origin.clone(), Transport::Socket);
+        // An id may be used again; the number may not.
+        self.started += 1;
+        let number = self.started;
+        let (answers, stop) = abortable(operation.stream(&self.api, context));
+        let (named, end) = (id.to_owned(), id.to_owned());
+        let turns = answers
+            .map(move |answer| (number, named.clone(), Some(answer)))
+            .chain(once(async move { (number, end, None) }));
+        self.running.insert(id.to_owned(), Running { number, stop });
+        self.operations.push(turns.boxed());
+        Ok(())
+    }
+
+    /// What an operation says, in the words of the protocol. Of one that the client has completed nothing is said.
+    fn tell(&mut self, (number, id, answer): Turn) -> Option<Value> {
+        if self.running.get(&id).is_none_or(|running| running.number != number) {
+            return None;
+        }
+        let Some(answer) = answer else {
+            self.running.remove(&id);
+            return Some(json!({ "id": id, "type": "complete" }));
+        };
+        if not_run(&answer) || access_ended(&answer) {
+            // An error is the last word of an operation.
+            if let Some(running) = self.running.remove(&id) {
+                running.stop.abort();
+            }
+            return Some(json!({ "id": id, "type": "error", "payload": answer.errors }));
+        }
+        Some(json!({ "id": id, "type": "next", "payload": answer }))
+    }
+}
+
+/// Who calls by the credential of a connection, as of now.
+async fn principal(api: &Api, credential: Option<&SecretString>, origin: &Origin) -> Result<Principal, auth::Error> {
+    let bearer = credential.map(ExposeSecret::expose_secret);
+    authenticate(api.store(), &api.usage, api.oidc.as_ref(), bearer, origin).await
 }
 
 /// The refusal of an operation that costs more than its caller has left. A socket has no headers to say when to come
 /// back, so the error does.
-fn too_many(exceeded: &Exceeded) -> Answer {
+fn too_many(exceeded: &Exceeded) -> Box<Answer> {
     let mut answer = refused("RATE_LIMITED", exceeded.to_string());
     let extensions = answer.errors.iter_mut().filter_map(|error| error.extensions.as_mut());
     for extensions in extensions {
@@ -125,30 +302,10 @@ fn too_many(exceeded: &Exceeded) -> Answer {
     answer
 }
 
-impl Executor for Operations {
-    async fn execute(&self, request: Request) -> Answer {
-        match self.admit(request, None).await {
-            Ok(request) => with_codes(self.api.schema.execute(request).await),
-            Err(answer) => answer,
-        }
-    }
-
-    fn execute_stream(&self, request: Request, session: Option<Arc<Data>>) -> BoxStream<'static, Answer> {
-        let operations = self.clone();
-        async_stream::stream! {
-            let credential = session.as_ref().and_then(|data| {
-                data.get(&std::any::TypeId::of::<Credential>())?.downcast_ref::<Credential>()?.0.clone()
-            });
-            match operations.admit(request, credential.as_ref()).await {
-                Ok(request) => {
-                    let mut answers = operations.api.schema.execute_stream(request);
-                    while let Some(answer) = answers.next().await {
-                        yield with_codes(answer);
-                    }
-                }
-                Err(answer) => yield answer,
-            }
-        }
-        .boxed()
+/// Sends a message, if the client takes it in time.
+async fn send(socket: &mut WebSocket, message: Message) -> Result<(), Close> {
+    match tokio::time::timeout(WRITE_LIMIT, socket.send(message)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(GOING_AWAY),
     }
 }

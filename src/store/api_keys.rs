@@ -163,25 +163,6 @@ pub async fn find_secret(database: &Database, public_id: &str) -> Result<Option<
     .await
 }
 
-/// Whether a key is good at this moment, for subscriptions that go on.
-pub async fn is_active(
-    database: &Database,
-    organization: OrganizationId,
-    api_key: ApiKeyId,
-    now: Timestamp,
-) -> Result<bool, Error> {
-    let count = Statement::new(
-        "SELECT COUNT(*) FROM api_keys WHERE organization_id = $1 AND api_key_id = $2 AND status = 'ACTIVE' \
-         AND (expires_at IS NULL OR expires_at > $3)",
-    )
-    .bind(organization.0)
-    .bind(api_key.0)
-    .bind(now)
-    .count(database)
-    .await?;
-    Ok(count == 1)
-}
-
 /// Notes when keys were last used, all in one statement.
 pub async fn note_usage(database: &Database, used: Vec<(OrganizationId, ApiKeyId, Timestamp)>) -> Result<(), Error> {
     let mut statement = Statement::new("INSERT INTO api_key_usage (organization_id, api_key_id, last_used_at) VALUES ");

@@ -8,7 +8,7 @@ use super::{
     statement::Statement,
     users::{self, COLUMNS, NewUser, UserRow},
 };
-use crate::domain::{Timestamp, UserId};
+use crate::domain::Timestamp;
 
 /// An identity to bind to the person of an address.
 pub struct NewIdentity<'a> {
@@ -62,10 +62,4 @@ pub async fn link(database: &Database, identity: &NewIdentity<'_>, now: Timestam
         }
         None => Ok(None),
     }
-}
-
-/// Whether a person is bound to an identity, for subscriptions that go on.
-pub async fn has_some(database: &Database, user: UserId) -> Result<bool, Error> {
-    let statement = Statement::new("SELECT COUNT(*) FROM identities WHERE user_id = $1").bind(user.0);
-    Ok(statement.count(database).await? > 0)
 }

@@ -34,6 +34,7 @@ pub mod rebuild;
 pub mod roles;
 pub mod server_keys;
 pub mod sessions;
+pub mod standing;
 pub mod statement;
 pub mod users;
 pub mod verify;

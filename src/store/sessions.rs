@@ -195,13 +195,6 @@ pub async fn list(database: &Database, user: UserId, now: Timestamp) -> Result<V
     .await
 }
 
-/// Whether a session lives, for subscriptions that go on.
-pub async fn is_living(database: &Database, session: SessionId, now: Timestamp) -> Result<bool, Error> {
-    let text = "SELECT COUNT(*) FROM sessions WHERE session_id = $1 AND expires_at > $2 AND last_seen_at > $3";
-    let statement = Statement::new(text).bind(session.0).bind(now).bind(now - IDLE_LIFETIME);
-    Ok(statement.count(database).await? == 1)
-}
-
 /// A use of a session.
 #[derive(Clone, Debug)]
 pub struct Seen {

@@ -2,7 +2,7 @@
 
 use async_graphql::{Request, Variables};
 use orgledger::{
-    auth::{Principal, Proof, limits::Limits, usage::Usage},
+    auth::{Principal, Proof, limits::Limits, usage::Usage, watch::Watch},
     commands::{Commands, INVITATION_LIFETIME},
     domain::{ApiKeyId, GlobalId, OrganizationId, SessionId, UserId, organization::Permissions},
     graphql::{
@@ -48,8 +48,8 @@ impl Inside {
     /// Over this store.
     pub fn new(store: &Store) -> Self {
         let commands = Commands { store: store.clone(), invitation_lifetime: INVITATION_LIFETIME };
-        let (usage, limits, public_url) = (Usage::default(), Limits::default(), String::new());
-        Self { schema: schema(Services { commands, usage, limits, public_url }) }
+        let (usage, limits, public_url, watch) = (Usage::default(), Limits::default(), String::new(), Watch::default());
+        Self { schema: schema(Services { commands, usage, limits, public_url, watch }) }
     }
 
     /// The API's id of an organization.

@@ -20,7 +20,12 @@ use orgledger::{
         organization::{Action, Command, profile::CertificationDecision},
     },
     entropy::Entropy,
-    http::{Api, pages::Letters, router},
+    http::{
+        Api, Settings,
+        documents::{Documents, TrustedDocuments},
+        pages::Letters,
+        router,
+    },
     mail::{Transport, courier::Courier},
     store::{Database, Store, append::Origin, files::Files, ledger::Request},
 };
@@ -84,10 +89,26 @@ impl Server {
         let files = Files::folder(folder.path()).unwrap();
         let usage = Usage::default();
         let commands = Commands { store: store.clone(), invitation_lifetime: INVITATION_LIFETIME };
-        let api = Api::new(commands, usage.clone(), url.clone(), Letters::KeptLocally, files.clone());
-        let service = router(api.with_oidc(oidc));
+        let settings = Settings {
+            public_url: url.clone(),
+            letters: Letters::KeptLocally,
+            files: files.clone(),
+            oidc,
+            documents: Documents::open(TrustedDocuments::Off, None).unwrap(),
+            introspection: true,
+            origins: vec!["https://app.example.com".parse().unwrap()],
+            proxies: 0,
+        };
+        let api = Api::new(commands, usage.clone(), settings);
+        let watching = api.watch.clone().run(store.clone());
+        let service = router(api);
         let service = service.into_make_service_with_connect_info::<SocketAddr>();
-        let task = tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
+        let task = tokio::spawn(async move {
+            tokio::select! {
+                served = async { axum::serve(listener, service).await } => served.unwrap(),
+                () = watching => {}
+            }
+        });
         Self {
             url,
             clock,

@@ -33,6 +33,15 @@ impl Socket {
         socket
     }
 
+    /// Connects and begins with a credential that opens nothing; tells the code with which the connection is closed.
+    pub async fn refused(client: &Client) -> u64 {
+        let credential = client.credential.as_ref().unwrap();
+        let mut socket = Self::connect(client).await;
+        let payload = json!({ "authorization": format!("Bearer {credential}") });
+        socket.send(json!({ "type": "connection_init", "payload": payload })).await;
+        socket.receive().await["code"].as_u64().unwrap()
+    }
+
     /// Connects and says nothing.
     pub async fn connect(client: &Client) -> Self {
         let mut request = format!("{}/graphql", client.url.replace("http://", "ws://")).into_client_request().unwrap();

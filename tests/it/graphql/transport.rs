@@ -171,7 +171,6 @@ async fn a_document_that_cannot_be_run_is_a_request_error_with_a_code_and_withou
             "{ ...A } fragment A on QueryRoot { ...A }",
             "{ viewer @nonsense { user { id } } }",
             "{ organization { id } }",
-            "subscription { organizationChanges(organizationId: \"x\") { cursor } }",
         ];
         for document in wrong {
             let request = server.anonymous().request(Method::POST, "/graphql").json(&json!({ "query": document }));

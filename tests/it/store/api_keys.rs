@@ -14,6 +14,7 @@ use orgledger::{
         api_keys::{self, ApiKeyRow, Filter, status_at},
         page::{End, Window},
         rebuild::rebuild,
+        standing::{Credential, standings},
     },
 };
 
@@ -132,7 +133,8 @@ both_databases! {
         let ada = world.person("ada@example.com").await;
         let acme = world.organization(&ada, "Acme").await;
         let api_key = world.api_key(acme, &ada, "ci").await;
-        let good = async || api_keys::is_active(world.database(), acme, api_key, world.now()).await.unwrap();
+        let asked = [(Credential::ApiKey(api_key), acme)];
+        let good = async || standings(world.database(), &asked, world.now()).await.unwrap().len() == 1;
         assert!(good().await);
         world.act(acme, &ada, Action::DisableApiKey { api_key }).await;
         assert!(!good().await);

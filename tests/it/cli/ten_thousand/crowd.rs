@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use orgledger::{
-    auth::{Principal, Proof, limits::Limits, sign_in, usage::Usage},
+    auth::{Principal, Proof, limits::Limits, sign_in, usage::Usage, watch::Watch},
     clock::Clock,
     commands::{Answer, Caller, Commands, INVITATION_LIFETIME, Invitee, Received, Terms},
     domain::{
@@ -122,6 +122,7 @@ impl Crowd {
                 usage: Usage::default(),
                 limits: Limits::default(),
                 public_url: String::new(),
+                watch: Watch::default(),
             }),
             id: GlobalId::Organization(organization).to_string(),
             people: vec![owner],

@@ -1,0 +1,50 @@
+//! Answers of GraphQL that are not the schema's own: refused requests, and errors as clients see them.
+
+use async_graphql::{Response as Answer, ServerError, Value};
+
+/// An answer of the schema's form with nothing but one error.
+pub(super) fn refused(code: &str, message: impl Into<String>) -> Box<Answer> {
+    let mut error = ServerError::new(message, None);
+    error.extensions.get_or_insert_default().set("code", code);
+    Box::new(Answer::from_errors(vec![error]))
+}
+
+/// The request is not what it has to be.
+pub(super) fn bad_request(message: impl Into<String>) -> Box<Answer> {
+    refused("BAD_USER_INPUT", message)
+}
+
+/// Whether the request could not be run at all: its answer has no `data`. What goes wrong while it is run has a path.
+pub(super) fn not_run(answer: &Answer) -> bool {
+    !answer.errors.is_empty() && answer.data == Value::Null && answer.errors.iter().all(|error| error.path.is_empty())
+}
+
+/// Whether an answer says that the caller's access has ended.
+pub(super) fn access_ended(answer: &Answer) -> bool {
+    let ended = |error: &ServerError| {
+        let code = error.extensions.as_ref().and_then(|extensions| extensions.get("code"));
+        matches!(code, Some(Value::String(code)) if code == "ACCESS_ENDED")
+    };
+    answer.errors.iter().any(ended)
+}
+
+/// The answer with a code on every error, whoever made it: the engine's own have none, and mean a bad document. What
+/// the engine says of a document that cannot be parsed quotes it; the place is enough. So do its words about values.
+pub(super) fn without_quotes(mut answer: Answer) -> Answer {
+    for error in &mut answer.errors {
+        let extensions = error.extensions.get_or_insert_default();
+        if extensions.get("code").is_some() {
+            continue;
+        }
+        extensions.set("code", "BAD_USER_INPUT");
+        if error.message.starts_with(" --> ") {
+            let place =
+                error.locations.first().map(|place| format!(" at line {}, column {}", place.line, place.column));
+            error.message = format!("The document cannot be parsed{}.", place.unwrap_or_default());
+        }
+        if let Some((before, _)) = error.message.split_once(" does not contain the value ") {
+            error.message = format!("{before} does not contain this value.");
+        }
+    }
+    answer
+}

@@ -1,0 +1,97 @@
+//! One operation, from what a client asks to what the engine runs: the same steps for every transport.
+
+use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
+
+use async_graphql::{
+    Request, Response as Answer, Variables,
+    futures_util::{
+        FutureExt, StreamExt,
+        stream::{self, BoxStream},
+    },
+    parser::types::OperationType,
+};
+use serde_json::Value;
+
+use super::{
+    Api,
+    answer::{bad_request, refused, without_quotes},
+    cost,
+    params::Params,
+};
+use crate::graphql::context::RequestContext;
+
+/// How long an operation may take.
+pub const TIME_LIMIT: Duration = Duration::from_secs(10);
+
+/// An operation that is within all bounds.
+pub(super) struct Operation {
+    /// Query, mutation or subscription.
+    pub(super) ty: OperationType,
+    /// What it costs.
+    pub(super) units: u32,
+    request: Request,
+}
+
+impl Operation {
+    /// Finds the document, the operation in it, and its variables.
+    ///
+    /// # Errors
+    /// The answer to a request that cannot be run.
+    pub(super) fn prepare(api: &Api, params: Params) -> Result<Self, Box<Answer>> {
+        let known = api.documents.find(&params)?;
+        let operation = cost::meant(&known.document, params.operation_name.as_deref())
+            .ok_or_else(|| bad_request("Name one of the document's operations in operationName."))?;
+        let given = params.variables.unwrap_or_default();
+        for definition in operation.variable_definitions.iter().map(|definition| &definition.node) {
+            let needed = !definition.var_type.node.nullable && definition.default_value.is_none();
+            let name = definition.name.node.as_str();
+            if needed && given.get(name).is_none_or(Value::is_null) {
+                return Err(bad_request(format!("The variable ${name} is required.")));
+            }
+        }
+        let ty = operation.ty;
+        let variables = Variables::from_json(Value::Object(given));
+        let units = cost::of(&known.document, params.operation_name.as_deref(), &variables);
+        let mut request = Request::new("").variables(variables);
+        request.operation_name = params.operation_name;
+        request.set_parsed_query(known.document.clone());
+        if !api.introspection {
+            request = request.disable_introspection();
+        }
+        Ok(Self { ty, units, request })
+    }
+
+    /// Runs a query or mutation to its end.
+    pub(super) async fn run(self, api: &Api, context: RequestContext) -> Answer {
+        let reference = context.origin.request_id.clone();
+        let run = AssertUnwindSafe(api.schema.execute(self.request.data(context))).catch_unwind();
+        match tokio::time::timeout(TIME_LIMIT, run).await {
+            Ok(Ok(answer)) => without_quotes(answer),
+            Ok(Err(panic)) => panicked(&reference, &*panic),
+            Err(_) => *refused("TIMEOUT", "This took too long and was given up."),
+        }
+    }
+
+    /// Runs an operation whose answers come one after the other.
+    pub(super) fn stream(self, api: &Api, context: RequestContext) -> BoxStream<'static, Answer> {
+        if self.ty != OperationType::Subscription {
+            let api = api.clone();
+            return stream::once(async move { self.run(&api, context).await }).boxed();
+        }
+        let reference = context.origin.request_id.clone();
+        let answers = AssertUnwindSafe(api.schema.execute_stream(self.request.data(context))).catch_unwind();
+        answers
+            .map(move |answer| match answer {
+                Ok(answer) => without_quotes(answer),
+                Err(panic) => panicked(&reference, &*panic),
+            })
+            .boxed()
+    }
+}
+
+/// A mistake of ours: one sentence and a reference for the caller, everything else for the log.
+fn panicked(reference: &str, panic: &(dyn Any + Send)) -> Answer {
+    let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    tracing::error!(reference, said, "an operation panicked");
+    *refused("INTERNAL", format!("Something went wrong here; the reference is {reference}."))
+}
