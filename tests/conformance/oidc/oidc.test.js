@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 
 import { AUDIENCE, startProvider } from './provider.js';
-import { startService } from './service.js';
+import { startService } from '../service.js';
 
 const VIEWER = '{ viewer { user { id email name lastLoginAt } organizations { nodes { kind } } sessions { id } } }';
 

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 
-const root = path.resolve(import.meta.dirname, '../../..');
+const root = path.resolve(import.meta.dirname, '../..');
 const target = process.env.CARGO_TARGET_DIR ?? path.join(root, 'target');
 const program = process.env.ORGLEDGER_BIN ?? path.join(target, 'debug', 'orgledger');
 
@@ -28,6 +28,8 @@ export async function startService(variables) {
   child.stdout.resume();
   return {
     url,
+    /** The folder of its data; letters are files in `mail`. */
+    data,
     /** Posts a document; resolves to the status and the body. */
     ask: async (query, credential) => {
       const response = await fetch(`${url}/graphql`, {
