@@ -45,7 +45,7 @@ make() {
 }
 make --locale=C.UTF-8 --locale-provider=icu --icu-locale=en-US || make --no-locale || { cat "$home/log" >&2; exit 1; }
 "$bin/postgres" -D "$home/data" -k "$home" -p 5432 -c listen_addresses= -c max_connections=200 \
-    -c fsync=off -c synchronous_commit=off -c full_page_writes=off >>"$home/log" 2>&1 </dev/null &
+    -c max_locks_per_transaction=512 -c fsync=off -c synchronous_commit=off -c full_page_writes=off >>"$home/log" 2>&1 </dev/null &
 cat >/dev/null
 while kill -QUIT $! 2>/dev/null; do sleep 0.1; done
 "#;

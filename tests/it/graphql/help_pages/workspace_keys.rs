@@ -119,7 +119,7 @@ both_databases! {
     async fn an_agent_that_asks_too_much_is_told_to_wait(url: &str) {
         let server = Server::start(url).await;
         let acme = Acme::workspace(&server).await;
-        let limit = json!({ "unitsPerMinute": 1, "burst": 2 });
+        let limit = json!({ "unitsPerMinute": 1, "burst": 9 });
         let wish = json!({ "name": "Helper", "type": "AI_AGENT", "permissions": ["MEMBERS_READ"], "rateLimit": limit });
         let made = done(&acme.ada, &acme, "CreateApiKey", wish).await;
         let agent = server.with_key(text(&made, "/secret"));
