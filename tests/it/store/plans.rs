@@ -201,9 +201,8 @@ async fn read_invitations_and_keys(database: &Database) {
     }
     api_keys::find(database, BIG, [Uuid::nil()]).await.unwrap();
     api_keys::find_secret(database, "7.1").await.unwrap();
-    let token = Credential::Token { user: UserId(Uuid::nil()), expires_at: now + TimeDelta::hours(1) };
-    let asked = [Credential::ApiKey(ApiKeyId(Uuid::nil())), token];
-    standings(database, &asked.map(|credential| (credential, BIG)), now).await.unwrap();
+    // Of the others nobody is here: empty tables are read whole.
+    standings(database, &[(Credential::ApiKey(ApiKeyId(Uuid::nil())), BIG)], now).await.unwrap();
 }
 
 /// Calls every function that reads the audit log, the head, and what decides about access.
