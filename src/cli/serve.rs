@@ -1,7 +1,11 @@
 //! Serving: everything put together, until a signal ends it.
 
 use chrono::TimeDelta;
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{self, SignalKind},
+    task::JoinSet,
+};
 
 use super::{Failure, ServeArguments, tools::connect};
 use crate::{
@@ -78,9 +82,11 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     };
     let api = Api::new(commands, usage.clone(), settings);
     tasks.spawn(api.watch.clone().run(store.clone()));
+    // Whoever reads that it listens may stop it at once.
+    let stop = signal()?;
     println!("orgledger listens on http://{address}");
     println!("Open {public_url} to sign in; the API is at {public_url}/graphql");
-    http::serve(listener, api, signal()).await?;
+    http::serve(listener, api, stop).await?;
     tasks.shutdown().await;
     if let Err(error) = usage.flush(&store).await {
         tracing::warn!(?error, "the last uses of credentials were not written");
@@ -136,18 +142,14 @@ async fn sweep(store: Store, files: Files) {
     }
 }
 
-/// Waits for SIGTERM or Ctrl-C.
-async fn signal() {
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(_) => std::future::pending().await,
+/// Listens for SIGTERM and Ctrl-C from now on; what it gives waits for one of them.
+fn signal() -> Result<impl Future<Output = ()>, Failure> {
+    let mut terminated = unix::signal(SignalKind::terminate())?;
+    let mut interrupted = unix::signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminated.recv() => {}
+            _ = interrupted.recv() => {}
         }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminated => {}
-    }
+    })
 }
