@@ -2,7 +2,9 @@
 // audits of graphql-http, and the clients graphql-ws and graphql-sse as they come.
 
 import assert from 'node:assert/strict';
-import { readFile, readdir } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 
@@ -38,7 +40,7 @@ async function signIn(email) {
 }
 
 before(async () => {
-  service = await startService({});
+  service = await startService({ ORGLEDGER_CORS_ORIGINS: 'https://app.example.com' });
   session = await signIn('ada@example.com');
   const made = await service.ask('mutation { createOrganization(input: { name: "Acme", kind: TEAM }) { organization { id } } }', session);
   organization = made.body.data.createOrganization.organization.id;
@@ -123,4 +125,82 @@ test('a stream that broke goes on with Last-Event-ID', async () => {
   const first = await read({});
   assert.equal(first.sequence, 1);
   assert.equal((await read({ 'last-event-id': first.id })).sequence, 2);
+});
+
+/** Posts a request as it is given; resolves to the status and the body. */
+async function post(url, request, headers = {}) {
+  const options = { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(request) };
+  const response = await fetch(`${url}/graphql`, options);
+  return { status: response.status, body: await response.json() };
+}
+
+const sha256 = (text) => createHash('sha256').update(text).digest('hex');
+
+test('a document is sent once and found by its hash afterwards', async () => {
+  const query = '{ viewer { user { name } } }';
+  const extensions = { persistedQuery: { version: 1, sha256Hash: sha256(query) } };
+  const code = ({ body }) => body.errors?.[0].extensions.code;
+  assert.equal(code(await post(service.url, { extensions })), 'PERSISTED_QUERY_NOT_FOUND');
+  assert.equal(code(await post(service.url, { query: '{ viewer { user { email } } }', extensions })), 'BAD_USER_INPUT');
+  for (const request of [{ query, extensions }, { extensions }]) {
+    assert.deepEqual((await post(service.url, request)).body.data, { viewer: null });
+  }
+});
+
+test('only trusted documents are run where only they are to be', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'orgledger-documents-'));
+  const query = 'query Viewer { viewer { user { name } } }';
+  const file = path.join(folder, 'documents.json');
+  await writeFile(file, JSON.stringify({ viewer: query }));
+  const strict = await startService({ ORGLEDGER_TRUSTED_DOCUMENTS: 'required', ORGLEDGER_TRUSTED_DOCUMENTS_FILE: file });
+  try {
+    const byHash = { extensions: { persistedQuery: { version: 1, sha256Hash: sha256(query) } } };
+    for (const request of [{ documentId: 'viewer' }, { query }, byHash]) {
+      assert.deepEqual((await post(strict.url, request)).body.data, { viewer: null });
+    }
+    for (const request of [{ query: '{ viewer { user { name } } }' }, { documentId: 'nothing' }]) {
+      assert.equal((await post(strict.url, request)).body.errors[0].extensions.code, 'DOCUMENT_NOT_TRUSTED');
+    }
+  } finally {
+    await strict.stop();
+    await rm(folder, { recursive: true });
+  }
+});
+
+test('pages of the listed origins may ask, and open sockets; pages of others may not', async () => {
+  const asked = async (origin) => {
+    const headers = { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization, content-type' };
+    const response = await fetch(`${service.url}/graphql`, { method: 'OPTIONS', headers });
+    return response.headers.get('access-control-allow-origin');
+  };
+  assert.equal(await asked('https://app.example.com'), 'https://app.example.com');
+  assert.equal(await asked('https://evil.example.com'), null);
+  const opens = (origin) => new Promise((resolve) => {
+    const page = new WebSocket(`${service.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', { origin });
+    page.on('open', () => { page.close(); resolve(true); });
+    page.on('error', () => resolve(false));
+  });
+  assert.deepEqual([await opens('https://app.example.com'), await opens(service.url), await opens('https://evil.example.com')], [true, true, false]);
+});
+
+test('the schema is not told where it is not to be', async () => {
+  const silent = await startService({ ORGLEDGER_NO_INTROSPECTION: 'true' });
+  try {
+    const { body } = await post(silent.url, { query: '{ __schema { queryType { name } } }' });
+    assert.ok(body.errors ?? body.data.__schema === null, JSON.stringify(body));
+  } finally {
+    await silent.stop();
+  }
+});
+
+test('behind a proxy a client is who the proxy was called from', async () => {
+  const proxied = await startService({ ORGLEDGER_TRUSTED_PROXIES: '1' });
+  try {
+    const unknown = { query: '{ verifyApiKey(key: "olk_s_nonsense") { outcome } }' };
+    const from = async (address) => (await post(proxied.url, unknown, { 'x-forwarded-for': `203.0.113.9, ${address}` })).body.data.verifyApiKey.outcome;
+    for (let wrong = 0; wrong < 30; wrong += 1) assert.equal(await from('192.0.2.1'), 'NOT_FOUND');
+    assert.deepEqual([await from('192.0.2.1'), await from('192.0.2.2')], ['RATE_LIMITED', 'NOT_FOUND']);
+  } finally {
+    await proxied.stop();
+  }
 });
