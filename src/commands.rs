@@ -126,7 +126,7 @@ impl Commands {
         details: Vec<InvitationDetails>,
     ) -> Result<Receipt, Failure> {
         let Terms { reason, expected_version, idempotency } = terms;
-        let ends_access = matches!(action, Action::LeaveOrganization { .. } | Action::DeleteOrganization { .. });
+        let ends_access = action.ends_own_access();
         let reason = reason.map(|text| Reason { text, salt: self.store.entropy.bytes() });
         let idempotency =
             idempotency.map(|(key, input)| Idempotency { key, fingerprint: self.store.server_key.fingerprint(&input) });

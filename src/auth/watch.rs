@@ -21,12 +21,9 @@ use crate::{
 /// How often access is looked at.
 pub const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// What a credential may do in an organization; nothing, where it has no access any more.
-pub type Standing = Option<Permissions>;
-
-/// The access that is watched.
+/// The access that is watched: what each credential may do in an organization, or none.
 #[derive(Clone, Debug, Default)]
-pub struct Watch(Arc<Mutex<HashMap<Asked, watch::Sender<Standing>>>>);
+pub struct Watch(Arc<Mutex<HashMap<Asked, watch::Sender<Option<Permissions>>>>>);
 
 /// The credential behind a principal; none, where nobody has signed in.
 pub const fn credential(principal: &Principal) -> Option<Credential> {
@@ -41,7 +38,7 @@ pub const fn credential(principal: &Principal) -> Option<Credential> {
 }
 
 impl Watch {
-    fn with<T>(&self, act: impl FnOnce(&mut HashMap<Asked, watch::Sender<Standing>>) -> T) -> T {
+    fn with<T>(&self, act: impl FnOnce(&mut HashMap<Asked, watch::Sender<Option<Permissions>>>) -> T) -> T {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -51,7 +48,7 @@ impl Watch {
         credential: Credential,
         organization: OrganizationId,
         now: Permissions,
-    ) -> watch::Receiver<Standing> {
+    ) -> watch::Receiver<Option<Permissions>> {
         self.with(|watched| {
             let standing = watched.entry((credential, organization)).or_insert_with(|| watch::channel(None).0);
             standing.send_if_modified(|known| known.replace(now) != Some(now));
@@ -88,12 +85,12 @@ impl Watch {
     }
 }
 
-/// What a credential may do in an organization at this moment.
+/// What a credential may do in an organization at this moment; none, where it has no access any more.
 pub async fn standing(
     store: &Store,
     credential: Credential,
     organization: OrganizationId,
-) -> Result<Standing, store::Error> {
+) -> Result<Option<Permissions>, store::Error> {
     let asked = (credential, organization);
     Ok(standings(&store.database, &[asked], store.now()).await?.remove(&asked))
 }

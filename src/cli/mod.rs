@@ -6,7 +6,7 @@ mod tools;
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
     commands::INVITATION_LIFETIME,
@@ -135,9 +135,9 @@ struct ServeArguments {
     /// e.g. --trusted-documents-file documents.json
     #[arg(long, env = "ORGLEDGER_TRUSTED_DOCUMENTS_FILE", value_name = "FILE")]
     trusted_documents_file: Option<PathBuf>,
-    /// Do not tell what the schema is, e.g. --no-introspection true
-    #[arg(long, env = "ORGLEDGER_NO_INTROSPECTION", default_value_t = false, action = clap::ArgAction::Set, value_name = "BOOLEAN")]
-    no_introspection: bool,
+    /// Whether the schema may be asked for, e.g. --introspection false
+    #[arg(long, env = "ORGLEDGER_INTROSPECTION", default_value_t = true, action = ArgAction::Set, value_name = "BOOLEAN")]
+    introspection: bool,
 }
 
 /// Which documents are run.

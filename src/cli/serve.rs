@@ -41,7 +41,7 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
         trusted_proxies,
         trusted_documents,
         trusted_documents_file,
-        no_introspection,
+        introspection,
         ..
     } = arguments;
     let documents = Documents::open(trusted_documents.into(), trusted_documents_file.as_deref())?;
@@ -76,7 +76,7 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
         files,
         oidc,
         documents,
-        introspection: !no_introspection,
+        introspection,
         origins: cors_origins,
         proxies: trusted_proxies,
     };

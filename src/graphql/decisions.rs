@@ -120,7 +120,8 @@ impl MemberDecisions {
     /// Give them another role, whichever it is. Where it is none, the lowest one says why.
     async fn change_role(&self, ctx: &Context<'_>) -> Result<Decision> {
         let answers = self.roles_to_give(ctx).await?.into_iter().filter(|(role, _)| Some(role.id()) != self.role);
-        let mut decision = Decision::from(Err(Refusal::NotFound { field: "roleId" }));
+        // Where there is no other role, the kind of organization says why.
+        let mut decision = self.decide(ctx, organization::OrganizationAction::ChangeMemberRole).await?;
         for (_, answer) in answers {
             decision = answer.into();
             if decision.allowed {

@@ -16,10 +16,10 @@ use super::{
     paging::{ledger_cursor, ledger_sequence},
 };
 use crate::{
-    auth::watch::{Standing, credential, standing},
+    auth::watch::{credential, standing},
     domain::{
         GlobalId, OrganizationId,
-        organization::{self, Event, Target},
+        organization::{self, Event, Permissions, Target},
     },
     store::{aggregate::Recorded, history, hot, standing::Credential},
 };
@@ -55,7 +55,7 @@ pub struct OrganizationChange {
 /// What can be subscribed to.
 pub struct SubscriptionRoot;
 
-/// What can be subscribed to, over graphql-transport-ws.
+/// What can be subscribed to, over graphql-transport-ws or as server-sent events.
 #[Subscription(name = "Subscription")]
 impl SubscriptionRoot {
     /// Stored events after the cursor, then live ones; each exactly once, in order. A heartbeat has a cursor and no
@@ -158,7 +158,7 @@ struct Reader {
     sequence: u64,
     access: Arc<Access>,
     head: watch::Receiver<u64>,
-    standing: watch::Receiver<Standing>,
+    standing: watch::Receiver<Option<Permissions>>,
     ended: bool,
 }
 
@@ -222,7 +222,7 @@ impl Reader {
     }
 
     /// Whether the caller still has the access that the subscription needs.
-    fn check(&self, standing: Standing) -> Result<(), Error> {
+    fn check(&self, standing: Option<Permissions>) -> Result<(), Error> {
         match (standing, self.permission) {
             (Some(_), None) => Ok(()),
             (Some(held), Some(permission)) if held.has(permission) => Ok(()),

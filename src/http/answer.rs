@@ -1,5 +1,7 @@
 //! Answers of GraphQL that are not the schema's own: refused requests, and errors as clients see them.
 
+use std::any::Any;
+
 use async_graphql::{Response as Answer, ServerError, Value};
 
 /// An answer of the schema's form with nothing but one error.
@@ -47,4 +49,9 @@ pub(super) fn without_quotes(mut answer: Answer) -> Answer {
         }
     }
     answer
+}
+
+/// What a panic said, for the log.
+pub(super) fn said(panic: &(dyn Any + Send)) -> Option<&str> {
+    panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied())
 }

@@ -9,7 +9,7 @@ use async_graphql::{
     Name, Positioned,
     parser::types::{
         DocumentOperations, ExecutableDocument, FragmentDefinition, OperationDefinition, OperationType, Selection,
-        SelectionSet,
+        SelectionSet, TypeCondition,
     },
 };
 
@@ -145,18 +145,26 @@ fn flatten(
             return Err("The root field of a subscription takes no directives.");
         }
         match &selection.node {
-            Selection::Field(_) => fields.push(selection.clone()),
-            Selection::InlineFragment(fragment) => flatten(&fragment.node.selection_set.node, fragments, fields)?,
+            Selection::InlineFragment(fragment) if is_of_subscription(fragment.node.type_condition.as_ref()) => {
+                flatten(&fragment.node.selection_set.node, fragments, fields)?;
+            }
+            Selection::Field(_) | Selection::InlineFragment(_) => fields.push(selection.clone()),
             Selection::FragmentSpread(spread) => {
-                // One that is not there is left to the engine, which says so better.
+                // One that is not there, or of another type, is left to the engine, which says so better.
                 match fragments.get(&spread.node.fragment_name.node) {
-                    Some(fragment) => flatten(&fragment.node.selection_set.node, fragments, fields)?,
-                    None => fields.push(selection.clone()),
+                    Some(fragment) if is_of_subscription(Some(&fragment.node.type_condition)) => {
+                        flatten(&fragment.node.selection_set.node, fragments, fields)?;
+                    }
+                    _ => fields.push(selection.clone()),
                 }
             }
         }
     }
     Ok(())
+}
+
+fn is_of_subscription(condition: Option<&Positioned<TypeCondition>>) -> bool {
+    condition.is_none_or(|condition| condition.node.on.node == "Subscription")
 }
 
 /// The fragments that operations reach.

@@ -1,5 +1,6 @@
 //! GraphQL over server-sent events, in distinct connections mode: one operation a request, its answers as `next` events,
-//! then `complete`. The id of an event is the cursor in it, so that `Last-Event-ID` goes on where a connection broke.
+//! then `complete`. The id of an event is the cursor in it, so that `Last-Event-ID` goes on where a connection broke. A
+//! service that stops breaks the connection off: `complete` would tell the reader not to come back.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -35,18 +36,17 @@ pub(super) async fn respond(
     }
     let events = async_stream::stream! {
         let mut next = match first {
-            Some(answer) => answer,
-            None => stopping.unless(answers.next()).await.flatten(),
+            Some(answer) => Some(answer),
+            None => stopping.unless(answers.next()).await,
         };
-        while let Some(answer) = next {
+        while let Some(Some(answer)) = next {
             let ended = access_ended(&answer);
             yield Ok::<_, Infallible>(event(&answer));
-            if ended {
-                break;
-            }
-            next = stopping.unless(answers.next()).await.flatten();
+            next = if ended { Some(None) } else { stopping.unless(answers.next()).await };
         }
-        yield Ok(Event::default().event("complete").data(""));
+        if next.is_some() {
+            yield Ok(Event::default().event("complete").data(""));
+        }
     };
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)).into_response())
 }

@@ -197,14 +197,14 @@ async fn admitted(
         last_event_id: text("last-event-id").filter(|id| !id.is_empty()),
         ..RequestContext::new(principal, origin, transport)
     };
+    let cost = value!({ "units": operation.units });
     if media == Media::EventStream {
         return match events::respond(operation.stream(api, context), api.stopping()).await {
             Ok(response) => response,
-            Err(answer) => encode(Media::GraphqlResponse, &answer),
+            Err(answer) => encode(Media::GraphqlResponse, &answer.extension("cost", cost)),
         };
     }
-    let units = operation.units;
-    encode(media, &operation.run(api, context).await.extension("cost", value!({ "units": units })))
+    encode(media, &operation.run(api, context).await.extension("cost", cost))
 }
 
 async fn principal(api: &Api, headers: &HeaderMap, origin: &Origin) -> Result<Principal, Box<Response>> {
@@ -213,7 +213,7 @@ async fn principal(api: &Api, headers: &HeaderMap, origin: &Origin) -> Result<Pr
         Some(Ok(credential)) => Some(credential),
         Some(Err(())) => return Err(Box::new(unauthenticated())),
     };
-    match authenticate(api.store(), &api.usage, api.oidc.as_ref(), credential.as_deref(), origin).await {
+    match authenticate(api.store(), &api.usage, api.settings.oidc.as_ref(), credential.as_deref(), origin).await {
         Ok(principal) => Ok(principal),
         Err(auth::Error::Invalid) => Err(Box::new(unauthenticated())),
         Err(error) => Err(Box::new(unavailable(origin, &error))),

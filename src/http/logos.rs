@@ -130,7 +130,7 @@ pub(super) async fn upload(
         let picture = decode(&api, file).await?;
         let caller = Caller { actor: upload.actor, origin };
         let url = logo_url(&api, &upload, &picture.logo);
-        let receipt = api.commands.set_logo(&caller, &upload, picture, &api.files).await?;
+        let receipt = api.commands.set_logo(&caller, &upload, picture, &api.settings.files).await?;
         receipt.ok_or_else(|| Problem::over("This address was used already: ask for a new one."))?;
         Ok::<_, Problem>(Json(json!({ "logoUrl": url })))
     };
@@ -191,7 +191,7 @@ async fn decode(api: &Api, file: Vec<u8>) -> Result<Picture, Problem> {
 }
 
 fn logo_url(api: &Api, upload: &LogoUpload, logo: &Logo) -> String {
-    format!("{}/logos/{}/{}", api.public_url, GlobalId::Organization(upload.organization), logo.hash)
+    format!("{}/logos/{}/{}", api.settings.public_url, GlobalId::Organization(upload.organization), logo.hash)
 }
 
 /// Shows a logo to everybody who has its address.
@@ -231,7 +231,7 @@ async fn find(api: &Api, organization: &str, hash: &str, headers: &HeaderMap) ->
     if headers.get_all(header::IF_NONE_MATCH).iter().any(|value| value.to_str().is_ok_and(known)) {
         return Ok((StatusCode::NOT_MODIFIED, shown).into_response());
     }
-    let Some(bytes) = api.files.get(organization, *logo).await? else {
+    let Some(bytes) = api.settings.files.get(organization, *logo).await? else {
         tracing::error!(%organization, %logo, "the file of a logo is gone");
         return Ok(missing());
     };

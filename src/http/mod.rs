@@ -56,27 +56,13 @@ pub struct Api {
     pub commands: Commands,
     /// When credentials were last used.
     pub usage: Usage,
-    /// The identity provider whose tokens are taken, if there is one.
-    pub oidc: Option<Oidc>,
     /// What keys and addresses have spent.
     pub limits: Limits,
-    /// What links begin with, without a slash at the end.
-    pub public_url: String,
-    /// Whether letters are sent or kept in the data directory.
-    pub letters: pages::Letters,
-    /// The files of organizations.
-    pub files: Files,
-    decoding: logos::Decoding,
-    /// The documents that the server knows.
-    pub documents: Arc<Documents>,
-    /// Whether the schema can be asked for.
-    pub introspection: bool,
-    /// The origins of pages that may send requests and open sockets, beside the service's own.
-    pub origins: Arc<[PageOrigin]>,
-    /// How many proxies stand in front, each of which adds the address it was called from to `X-Forwarded-For`.
-    pub proxies: usize,
     /// The access that open subscriptions stand on.
     pub watch: Watch,
+    /// How it is served.
+    pub settings: Arc<Settings>,
+    decoding: logos::Decoding,
     stop: watch::Sender<bool>,
 }
 
@@ -111,7 +97,7 @@ pub struct Settings {
     pub introspection: bool,
     /// The origins of pages that may send requests and open sockets, beside the service's own.
     pub origins: Vec<PageOrigin>,
-    /// How many proxies stand in front.
+    /// How many proxies stand in front, each of which adds the address it was called from to `X-Forwarded-For`.
     pub proxies: usize,
 }
 
@@ -138,30 +124,22 @@ impl Stopping {
 impl Api {
     /// The handlers' common ground.
     pub fn new(commands: Commands, usage: Usage, settings: Settings) -> Self {
-        let Settings { public_url, letters, files, oidc, documents, introspection, origins, proxies } = settings;
         let (limits, watch) = (Limits::default(), Watch::default());
         let services = Services {
             commands: commands.clone(),
             usage: usage.clone(),
             limits: limits.clone(),
-            public_url: public_url.clone(),
+            public_url: settings.public_url.clone(),
             watch: watch.clone(),
         };
         Self {
             schema: schema(services),
             commands,
             usage,
-            oidc,
             limits,
-            public_url,
-            letters,
-            files,
-            decoding: logos::Decoding::default(),
-            documents: Arc::new(documents),
-            introspection,
-            origins: origins.into(),
-            proxies,
             watch,
+            settings: Arc::new(settings),
+            decoding: logos::Decoding::default(),
             stop: watch::Sender::new(false),
         }
     }
@@ -177,17 +155,18 @@ impl Api {
             let hosts = origin.to_str().ok().and_then(|origin| origin.split_once("://")).zip(host.to_str().ok());
             hosts.is_some_and(|((_, of_page), of_service)| of_page == of_service)
         };
-        self.origins.iter().any(|known| known.0 == origin) || headers.get(header::HOST).is_some_and(own)
+        self.settings.origins.iter().any(|known| known.0 == origin) || headers.get(header::HOST).is_some_and(own)
     }
 
     /// The address of a client. Behind proxies it is the one that the outermost of them was called from: what stands
     /// further to the left in `X-Forwarded-For` anybody can write there.
     fn client_address(&self, headers: &HeaderMap, peer: SocketAddr) -> String {
-        let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-        let addresses: Vec<_> = forwarded.flat_map(|list| list.split(',')).map(str::trim).collect();
-        let named = self.proxies.checked_sub(1).and_then(|inner| addresses.iter().rev().nth(inner));
-        let address = named.and_then(|address| address.parse().ok()).unwrap_or_else(|| peer.ip());
-        address.to_canonical().to_string()
+        let named = self.settings.proxies.checked_sub(1).and_then(|inner| {
+            let lists = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+            let addresses: Vec<_> = lists.flat_map(|list| list.split(',')).collect();
+            addresses.iter().rev().nth(inner)?.trim().parse().ok()
+        });
+        named.unwrap_or_else(|| peer.ip()).to_canonical().to_string()
     }
 
     fn store(&self) -> &Store {
@@ -244,7 +223,7 @@ fn cors(api: &Api) -> CorsLayer {
     const SHOWN: [&str; 5] =
         ["x-request-id", "retry-after", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"];
     CorsLayer::new()
-        .allow_origin(api.origins.iter().map(|origin| origin.0.clone()).collect::<Vec<_>>())
+        .allow_origin(api.settings.origins.iter().map(|origin| origin.0.clone()).collect::<Vec<_>>())
         .allow_methods([Method::GET, Method::POST, Method::PUT])
         .allow_headers(NAMES.map(HeaderName::from_static))
         .expose_headers(SHOWN.map(HeaderName::from_static))
@@ -254,7 +233,7 @@ fn cors(api: &Api) -> CorsLayer {
 /// A handler made a mistake: the client gets an answer all the same, and the log what happened.
 #[expect(clippy::needless_pass_by_value, reason = "the form that the layer asks for")]
 fn panicked(panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
-    let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    let said = answer::said(&*panic);
     tracing::error!(said, "a request panicked");
     graphql::problem(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "Something went wrong here.")
 }

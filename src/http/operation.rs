@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{
     Api,
-    answer::{bad_request, refused, without_quotes},
+    answer::{bad_request, refused, said, without_quotes},
     cost,
     params::Params,
 };
@@ -38,7 +38,7 @@ impl Operation {
     /// # Errors
     /// The answer to a request that cannot be run.
     pub(super) fn prepare(api: &Api, params: Params) -> Result<Self, Box<Answer>> {
-        let known = api.documents.find(&params)?;
+        let known = api.settings.documents.find(&params)?;
         let operation = cost::meant(&known.document, params.operation_name.as_deref())
             .ok_or_else(|| bad_request("Name one of the document's operations in operationName."))?;
         let given = params.variables.unwrap_or_default();
@@ -55,7 +55,7 @@ impl Operation {
         let mut request = Request::new("").variables(variables);
         request.operation_name = params.operation_name;
         request.set_parsed_query(known.document.clone());
-        if !api.introspection {
+        if !api.settings.introspection {
             request = request.disable_introspection();
         }
         Ok(Self { ty, units, request })
@@ -91,7 +91,7 @@ impl Operation {
 
 /// A mistake of ours: one sentence and a reference for the caller, everything else for the log.
 fn panicked(reference: &str, panic: &(dyn Any + Send)) -> Answer {
-    let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    let said = said(panic);
     tracing::error!(reference, said, "an operation panicked");
     *refused("INTERNAL", format!("Something went wrong here; the reference is {reference}."))
 }

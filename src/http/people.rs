@@ -88,7 +88,7 @@ fn page(html: String) -> Response {
 }
 
 pub(super) async fn welcome(State(api): State<Api>) -> Response {
-    page(pages::welcome(&api.public_url))
+    page(pages::welcome(&api.settings.public_url))
 }
 
 #[derive(Deserialize)]
@@ -113,13 +113,14 @@ pub(super) struct Address {
 pub(super) async fn request_sign_in(
     State(api): State<Api>,
     ConnectInfo(client): Client,
+    headers: HeaderMap,
     Form(Address { email }): Form<Address>,
 ) -> Page {
     let Ok(email) = email.parse::<Email>() else {
         return Ok(page(pages::sign_in_form(Some("This is not an email address."))));
     };
-    sign_in::request(api.store(), email, &client.ip().to_canonical().to_string()).await?;
-    Ok(page(pages::sign_in_sent(api.letters)))
+    sign_in::request(api.store(), email, &api.client_address(&headers, client)).await?;
+    Ok(page(pages::sign_in_sent(api.settings.letters)))
 }
 
 /// Uses a sign-in link up, and shows the session's token.
@@ -160,7 +161,7 @@ async fn show_session(
         })
         .collect();
     Ok(page(pages::signed_in(SignedIn {
-        public_url: &api.public_url,
+        public_url: &api.settings.public_url,
         email: &person.email,
         session_token,
         expires_at,
@@ -204,12 +205,13 @@ pub(super) async fn invitation(State(api): State<Api>, Path(token): Path<String>
 pub(super) async fn sign_in_to_answer(
     State(api): State<Api>,
     ConnectInfo(client): Client,
+    headers: HeaderMap,
     Path(token): Path<String>,
 ) -> Page {
     let (_, row) = preview(&api, &token).await?;
     let email = row.email.and_then(|email| email.parse().ok()).ok_or_else(Problem::dead_link)?;
-    sign_in::request(api.store(), email, &client.ip().to_canonical().to_string()).await?;
-    Ok(page(pages::sign_in_sent(api.letters)))
+    sign_in::request(api.store(), email, &api.client_address(&headers, client)).await?;
+    Ok(page(pages::sign_in_sent(api.settings.letters)))
 }
 
 #[derive(Deserialize)]

@@ -288,7 +288,7 @@ impl Connection {
 /// Who calls by the credential of a connection, as of now.
 async fn principal(api: &Api, credential: Option<&SecretString>, origin: &Origin) -> Result<Principal, auth::Error> {
     let bearer = credential.map(ExposeSecret::expose_secret);
-    authenticate(api.store(), &api.usage, api.oidc.as_ref(), bearer, origin).await
+    authenticate(api.store(), &api.usage, api.settings.oidc.as_ref(), bearer, origin).await
 }
 
 /// The refusal of an operation that costs more than its caller has left. A socket has no headers to say when to come

@@ -5,12 +5,13 @@ use uuid::Uuid;
 use super::{
     Database, Error,
     aggregate::Recorded,
+    column,
     database::Transaction,
     statement::{Statement, Value},
 };
 use crate::domain::{
     OrganizationId, RoleId, Timestamp,
-    organization::{Event, Kind},
+    organization::{Event, Kind, kinds::BuiltInRole},
 };
 
 /// The role in the row of a member or an invitation; empty where the row has none.
@@ -116,43 +117,56 @@ pub(super) async fn insert_built_in(
     organization: OrganizationId,
     kind: Kind,
 ) -> Result<(), Error> {
+    let row = |role: &BuiltInRole| RoleRow {
+        role_id: role.id.0,
+        key: role.key.to_owned(),
+        name: role.name.to_owned(),
+        description: Some(role.description.to_owned()),
+        level: role.level.into(),
+        permissions: role.permissions.bits(),
+        owner: role.owner,
+        built_in: true,
+        version: 1,
+    };
+    insert(organization, kind.rules().roles.iter().map(row)).run_in(transaction).await.map(|_| ())
+}
+
+fn insert(organization: OrganizationId, rows: impl IntoIterator<Item = RoleRow>) -> Statement {
     let mut statement = Statement::new(format!("INSERT INTO roles (organization_id, {COLUMNS}) VALUES "));
     let mut separator = "";
-    for role in kind.rules().roles {
+    for row in rows {
         statement.push(separator).push_list([
             Value::from(organization.0),
-            role.id.0.into(),
-            role.key.into(),
-            role.name.into(),
-            role.description.into(),
-            u32::from(role.level).into(),
-            role.permissions.bits().into(),
-            role.owner.into(),
-            true.into(),
-            1_i64.into(),
+            row.role_id.into(),
+            row.key.into(),
+            row.name.into(),
+            row.description.into(),
+            row.level.into(),
+            row.permissions.into(),
+            row.owner.into(),
+            row.built_in.into(),
+            row.version.into(),
         ]);
         separator = ", ";
     }
-    statement.run_in(transaction).await.map(|_| ())
+    statement
 }
 
 pub(super) async fn project(transaction: &mut Transaction, recorded: &Recorded) -> Result<(), Error> {
     let statement = match &recorded.event {
         Event::RoleCreated { role_id, key, name, description, level, permissions } => {
-            let mut statement = Statement::new(format!("INSERT INTO roles (organization_id, {COLUMNS}) VALUES "));
-            statement.push_list([
-                Value::from(recorded.organization.0),
-                role_id.0.into(),
-                key.into(),
-                name.into(),
-                description.clone().into(),
-                u32::from(*level).into(),
-                permissions.bits().into(),
-                false.into(),
-                false.into(),
-                recorded.sequence.into(),
-            ]);
-            statement
+            let row = RoleRow {
+                role_id: role_id.0,
+                key: key.clone(),
+                name: name.clone(),
+                description: description.clone(),
+                level: (*level).into(),
+                permissions: permissions.bits(),
+                owner: false,
+                built_in: false,
+                version: column(recorded.sequence),
+            };
+            insert(recorded.organization, [row])
         }
         Event::RoleUpdated { role_id, name, description, level, permissions } => {
             edit(recorded, *role_id, |statement| {

@@ -92,7 +92,7 @@ fn pairs(statement: &mut Statement, pairs: &[(Uuid, Uuid)]) {
 }
 
 /// The statement about sessions.
-pub fn of_sessions(asked: &[(Uuid, Uuid)], now: Timestamp) -> Statement {
+fn of_sessions(asked: &[(Uuid, Uuid)], now: Timestamp) -> Statement {
     let mut statement = Statement::new("SELECT s.session_id, m.organization_id, r.permissions");
     pairs(&mut statement, asked);
     statement
@@ -106,7 +106,7 @@ pub fn of_sessions(asked: &[(Uuid, Uuid)], now: Timestamp) -> Statement {
 }
 
 /// The statement about people with an identity.
-pub fn of_people(asked: &[(Uuid, Uuid)]) -> Statement {
+fn of_people(asked: &[(Uuid, Uuid)]) -> Statement {
     let mut statement = Statement::new("SELECT m.user_id, m.organization_id, r.permissions");
     pairs(&mut statement, asked);
     statement
@@ -117,7 +117,7 @@ pub fn of_people(asked: &[(Uuid, Uuid)]) -> Statement {
 }
 
 /// The statement about API keys.
-pub fn of_api_keys(asked: &[(Uuid, Uuid)], now: Timestamp) -> Statement {
+fn of_api_keys(asked: &[(Uuid, Uuid)], now: Timestamp) -> Statement {
     let mut statement = Statement::new("SELECT k.api_key_id, k.organization_id, k.permissions");
     pairs(&mut statement, asked);
     statement

@@ -241,7 +241,8 @@ fn dependencies(manifest: &str) -> Vec<String> {
 fn hold(folder: &str, check: fn(&str, &str) -> Vec<String>) {
     let sources: Vec<_> =
         files(folder).into_iter().filter(|path| Path::new(path).extension().is_some_and(|e| e == "rs")).collect();
-    assert!(!sources.is_empty(), "{folder} is not where it was");
+    let landmark = if folder == "tests/bench" { "bench/decide.rs" } else { "domain/mod.rs" };
+    assert!(sources.iter().any(|path| path.contains(landmark)), "{folder} is not where it was");
     let mut complaints = Vec::new();
     for path in &sources {
         complaints.extend(check(path, &read(path)).iter().map(|found| format!("{path}:{found}")));

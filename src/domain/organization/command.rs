@@ -179,6 +179,14 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// Whether who gives the command has no access afterwards.
+    #[must_use]
+    pub const fn ends_own_access(&self) -> bool {
+        matches!(self, Self::LeaveOrganization { .. } | Self::DeleteOrganization { .. })
+    }
+}
+
 /// One person to invite.
 #[derive(Clone, Debug)]
 pub struct InvitationRow {

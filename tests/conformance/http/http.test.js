@@ -24,15 +24,15 @@ const EVENTS = `subscription ($id: ID!, $after: String) {
 }`;
 
 /** Signs somebody in by the letter that the service keeps. */
-async function signIn(email) {
-  await service.ask(`mutation { requestSignIn(input: { email: "${email}" }) { userErrors { code } } }`);
-  const folder = path.join(service.data, 'mail');
+async function signIn(email, at = service) {
+  await at.ask(`mutation { requestSignIn(input: { email: "${email}" }) { userErrors { code } } }`);
+  const folder = path.join(at.data, 'mail');
   for (;;) {
     const letters = await readdir(folder).catch(() => []);
     const texts = await Promise.all(letters.filter((name) => name.endsWith('.eml')).map((name) => readFile(path.join(folder, name), 'utf8')));
     const token = texts.find((text) => text.includes(email))?.match(/sign-in\?token=([A-Za-z0-9]+)/)?.[1];
     if (token) {
-      const { body } = await service.ask(`mutation { completeSignIn(input: { token: "${token}" }) { sessionToken } }`);
+      const { body } = await at.ask(`mutation { completeSignIn(input: { token: "${token}" }) { sessionToken } }`);
       return body.data.completeSignIn.sessionToken;
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -184,7 +184,7 @@ test('pages of the listed origins may ask, and open sockets; pages of others may
 });
 
 test('the schema is not told where it is not to be', async () => {
-  const silent = await startService({ ORGLEDGER_NO_INTROSPECTION: 'true' });
+  const silent = await startService({ ORGLEDGER_INTROSPECTION: 'false' });
   try {
     const { body } = await post(silent.url, { query: '{ __schema { queryType { name } } }' });
     assert.ok(body.errors ?? body.data.__schema === null, JSON.stringify(body));
@@ -200,7 +200,44 @@ test('behind a proxy a client is who the proxy was called from', async () => {
     const from = async (address) => (await post(proxied.url, unknown, { 'x-forwarded-for': `203.0.113.9, ${address}` })).body.data.verifyApiKey.outcome;
     for (let wrong = 0; wrong < 30; wrong += 1) assert.equal(await from('192.0.2.1'), 'NOT_FOUND');
     assert.deepEqual([await from('192.0.2.1'), await from('192.0.2.2')], ['RATE_LIMITED', 'NOT_FOUND']);
+    // The pages count by the same address.
+    const signIn = (address, person) => fetch(`${proxied.url}/sign-in`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded', 'x-forwarded-for': address },
+      body: `email=person${person}@example.com`,
+    });
+    for (let person = 0; person < 21; person += 1) assert.equal((await signIn('192.0.2.1', person)).status, 200);
+    await signIn('192.0.2.2', 21);
+    const letters = async () => (await readdir(path.join(proxied.data, 'mail')).catch(() => [])).filter((name) => name.endsWith('.eml')).length;
+    while ((await letters()) < 21) await new Promise((resolve) => setTimeout(resolve, 50));
+    // Letters go out ten at a time, in the order in which they were asked for: were there 22, the last would be here soon.
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    assert.equal(await letters(), 21);
   } finally {
     await proxied.stop();
   }
+});
+
+test('a service that stops breaks a stream off, so that its reader comes back', async () => {
+  const stopped = await startService({});
+  const token = await signIn('eva@example.com', stopped);
+  const made = await stopped.ask('mutation { createOrganization(input: { name: "Acme", kind: TEAM }) { organization { id } } }', token);
+  const id = made.body.data.createOrganization.organization.id;
+  const response = await fetch(`${stopped.url}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', accept: 'text/event-stream', authorization: `Bearer ${token}` },
+    body: JSON.stringify({ query: `subscription { organizationChanges(organizationId: "${id}") { cursor } }` }),
+  });
+  assert.equal(response.status, 200);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  const ended = (async () => {
+    let text = '';
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return text;
+      text += value;
+    }
+  })();
+  await stopped.stop();
+  assert.ok(!(await ended).includes('complete'));
 });

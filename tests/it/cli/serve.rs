@@ -122,7 +122,7 @@ async fn help_names_every_option_with_an_example_and_its_variable() {
         ("--trusted-proxies", "ORGLEDGER_TRUSTED_PROXIES"),
         ("--trusted-documents", "ORGLEDGER_TRUSTED_DOCUMENTS"),
         ("--trusted-documents-file", "ORGLEDGER_TRUSTED_DOCUMENTS_FILE"),
-        ("--no-introspection", "ORGLEDGER_NO_INTROSPECTION"),
+        ("--introspection", "ORGLEDGER_INTROSPECTION"),
         ("--oidc-issuer", "OIDC_ISSUER"),
         ("--oidc-audience", "OIDC_AUDIENCE"),
     ] {

@@ -155,6 +155,11 @@ both_databases! {
         assert_eq!((&overview["certification"], &overview["memberManagement"]["reason"]), (&Value::Null, &json!("MEMBERS_NOT_AVAILABLE")));
         let members = ada.operation("Members", with(json!({}))).await;
         assert_eq!((&members["organization"]["members"]["totalCount"], &members["organization"]["members"]["edges"]), (&json!(0), &json!([])));
+        let viewer = ada.operation("Viewer", json!({})).await;
+        let own = id.replace("org_", "mem_") + text(&viewer, "/viewer/user/id").trim_start_matches("usr_");
+        let profile = ada.operation("MemberProfile", with(json!({ "memberId": own }))).await;
+        let change_role = json!({ "allowed": false, "code": "MEMBERS_NOT_AVAILABLE" });
+        assert_eq!(profile["organization"]["member"]["viewerCan"]["changeRole"], change_role);
         for (name, input, code) in [
             ("InviteMember", json!({ "email": BEA }), "MEMBERS_NOT_AVAILABLE"),
             ("LeaveOrganization", json!({}), "OWNER_MUST_TRANSFER"),

@@ -16,7 +16,7 @@ use std::io::{Write, stderr};
 use super::postgres;
 
 /// Makes the tests `name::on_sqlite` and `name::on_postgres` of each function in it, which gets the database's URL. What
-/// stands before the function, such as `#[ignore = "…"]`, is said of both.
+/// stands before the function, comments and attributes, is said of both.
 macro_rules! both_databases {
     ($($(#[$meta:meta])* async fn $name:ident($url:ident: &str) $body:block)+) => {$(
         $(#[$meta])*
