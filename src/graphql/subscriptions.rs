@@ -43,12 +43,12 @@ pub enum OrganizationArea {
     Settings,
 }
 
-/// Something to refetch changed.
+/// Something to refetch changed, or may have before this was told.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct OrganizationChange {
     /// The place in the ledger.
     cursor: String,
-    /// What to refetch.
+    /// What to refetch; nothing yet, in the first answer.
     areas: Vec<OrganizationArea>,
 }
 
@@ -97,7 +97,8 @@ impl SubscriptionRoot {
         })
     }
 
-    /// Something to refetch changed: for every member, so that lists refresh by themselves.
+    /// Something to refetch changed: for every member, so that lists refresh by themselves. The first answer comes at
+    /// once and names no area: what changes from its cursor on will be told, so what is fetched after it misses nothing.
     async fn organization_changes(
         &self,
         ctx: &Context<'_>,
@@ -106,6 +107,7 @@ impl SubscriptionRoot {
         let mut reader = Reader::open(ctx, &organization_id, Start::Now, None).await?;
         let ctx = ctx.clone();
         Ok(async_stream::stream! {
+            yield Ok(OrganizationChange { cursor: ledger_cursor(reader.sequence), areas: Vec::new() });
             loop {
                 match reader.next(&ctx).await {
                     Ok(Some(turn)) => {

@@ -4,7 +4,11 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::server::{Client, Server, text};
+use super::{
+    operations,
+    server::{Client, Server, text},
+    socket::Socket,
+};
 
 /// The address of who made the organization.
 pub const ADA: &str = "ada@example.com";
@@ -71,6 +75,15 @@ impl<'a> Acme<'a> {
         let wanted = json!({ "search": email, "filter": { "statuses": ["ACTIVE", "INACTIVE", "FORMER"] } });
         let answer = self.ada.operation("Members", self.with(wanted)).await;
         text(&answer, "/organization/members/edges/0/node/id").to_owned()
+    }
+
+    /// What somebody is told of changes from now on, as `changes` of a socket.
+    pub async fn changes(&self, client: &Client) -> Socket {
+        let mut socket = Socket::open(client).await;
+        socket.subscribe("changes", &operations::document("OrganizationChanges"), self.with(json!({}))).await;
+        let first = socket.answer("changes").await;
+        assert_eq!(first["areas"], json!([]), "it says at once where it begins");
+        socket
     }
 
     /// A key of Ada's with these permissions: its id, and somebody who holds it.

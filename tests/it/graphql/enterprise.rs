@@ -76,15 +76,12 @@ both_databases! {
         assert_eq!(acme.ada.refusals("InviteMembers", acme.with(json!({ "invitations": [{ "email": BEA }] }))).await, ["NOT_CERTIFIED"]);
         assert_eq!(acme.ada.refusals("LeaveOrganization", acme.with(json!({}))).await, ["OWNER_MUST_TRANSFER"]);
 
-        let mut changes = Socket::open(&acme.ada).await;
-        changes.subscribe("c", &operations::document("OrganizationChanges"), acme.with(json!({}))).await;
-        changes.subscribe("q", &operations::document("Overview"), acme.with(json!({}))).await;
-        changes.answer("q").await;
+        let mut changes = acme.changes(&acme.ada).await;
         let asked = acme.ada.operation("RequestCertification", acme.with(json!({}))).await;
         let organization = json!({ "id": acme.id, "certification": "REQUESTED" });
         let payload = &asked["requestCertification"];
         assert_eq!((&payload["organization"], &payload["userErrors"]), (&organization, &json!([])));
-        assert_eq!(changes.answer("c").await["areas"], json!(["PROFILE"]));
+        assert_eq!(changes.answer("changes").await["areas"], json!(["PROFILE"]));
         let again = acme.ada.operation("RequestCertification", acme.with(json!({}))).await;
         assert_eq!(again, asked, "asking twice is asking once");
         assert_eq!(stage(&acme).await, (json!("REQUESTED"), not_certified(), not_certified()));

@@ -14,7 +14,6 @@ use tokio::{
 use super::{
     acme::Acme,
     server::{Client, Server, text},
-    socket::Socket,
 };
 use crate::support::{
     databases::both_databases,
@@ -117,22 +116,13 @@ both_databases! {
         assert_eq!(logo_url(&acme.ada, &acme.id).await, Value::Null);
         let address = address(&acme.ada, &acme.id).await;
         assert!(address.starts_with(&format!("{}/logo-uploads/", server.url)));
-        let mut socket = Socket::open(&acme.ada).await;
-        let changes = "subscription A($id: ID!) { organizationChanges(organizationId: $id) { areas } }";
-        socket.subscribe("1", changes, acme.with(json!({}))).await;
+        let mut changes = acme.changes(&acme.ada).await;
         let (status, body) = put(&address, png(0)).await;
         assert_eq!(status, StatusCode::OK, "{body}");
         let shown = text(&body, "/logoUrl").to_owned();
         assert!(shown.starts_with(&format!("{}/logos/{}/", server.url, acme.id)), "{shown}");
         assert_eq!(logo_url(&acme.ada, &acme.id).await, shown);
-        let areas = loop {
-            let message = socket.next("1").await;
-            let areas = message["payload"]["data"]["organizationChanges"]["areas"].clone();
-            if areas != json!([]) {
-                break areas;
-            }
-        };
-        assert_eq!(areas, json!(["PROFILE"]));
+        assert_eq!(changes.answer("changes").await["areas"], json!(["PROFILE"]));
 
         let hash = shown.rsplit_once('/').unwrap().1;
         let response = get(&shown).await;
@@ -165,7 +155,7 @@ both_databases! {
         let change = json!({ "field": "logo", "from": null, "to": format!("{hash}.png") });
         let entry = json!({ "type": "organization.logo_changed", "actor": { "kind": "USER" }, "changes": [change] });
         assert_eq!(log["organization"]["auditLog"]["nodes"], json!([entry]));
-        socket.close().await;
+        changes.close().await;
     }
 
     async fn a_photograph_stays_one_and_forgets_where_it_was_taken(url: &str) {

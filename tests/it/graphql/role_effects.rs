@@ -78,15 +78,11 @@ impl<'a> Deleted<'a> {
         let invalid = json!({ "code": "INVALID_INPUT", "field": ["input", "reassignToRoleId"] });
         assert_eq!(refusal(&role_mutation(&acme.ada, "deleteRole", to_itself).await), invalid);
 
-        let mut socket = Socket::open(&acme.ada).await;
-        socket.subscribe("c", &operations::document("OrganizationChanges"), acme.with(json!({}))).await;
-        // A query behind it on the same socket is answered once the subscription has begun.
-        socket.subscribe("q", &operations::document("Overview"), acme.with(json!({}))).await;
-        socket.answer("q").await;
+        let mut socket = acme.changes(&acme.ada).await;
         let move_all = acme.with(json!({ "roleId": role, "reassignToRoleId": acme.role("MANAGER") }));
         let payload = acme.ada.operation("DeleteRole", move_all).await["deleteRole"].clone();
         assert_eq!((&payload["deletedRoleId"], &payload["userErrors"]), (&json!(role), &json!([])));
-        let changes = socket.answer("c").await;
+        let changes = socket.answer("changes").await;
         server.wait(TimeDelta::minutes(1));
         Self { acme, role, before, payload, changes }
     }
@@ -133,13 +129,10 @@ both_databases! {
             let email = format!("{}@example.com", way.replace(' ', "-"));
             let person = holder(&acme, &email, &role).await;
             let mut socket = follow(&acme, &person).await;
-            let mut changes = Socket::open(&person).await;
-            changes.subscribe("1", &operations::document("OrganizationChanges"), acme.with(json!({}))).await;
-            changes.subscribe("q", &operations::document("MayI"), acme.with(json!({ "action": "LEAVE_ORGANIZATION" }))).await;
-            changes.answer("q").await;
+            let mut changes = acme.changes(&person).await;
             edit(&acme, &role, json!({ "description": "Still." , "level": 4 })).await;
             assert_eq!(socket.answer("1").await["node"]["type"], "role.updated", "{way} that takes nothing ends nothing");
-            assert_eq!(changes.answer("1").await["areas"], json!(["ROLES"]));
+            assert_eq!(changes.answer("changes").await["areas"], json!(["ROLES"]));
             if way == "an edit" {
                 edit(&acme, &role, json!({ "permissions": ["APPS_READ"] })).await;
             } else {
@@ -147,7 +140,7 @@ both_databases! {
                 acme.ada.operation("DeleteRole", delete).await;
             }
             assert_eq!(socket.ends_with("1").await, "ACCESS_ENDED", "{way}");
-            let areas = changes.answer("1").await["areas"].clone();
+            let areas = changes.answer("changes").await["areas"].clone();
             let expected = if way == "an edit" { json!(["ROLES"]) } else { json!(["MEMBERS", "ROLES"]) };
             assert_eq!(areas, expected, "who is a member is told that something changed");
         }

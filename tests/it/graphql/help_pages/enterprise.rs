@@ -16,8 +16,8 @@ use super::super::{
     server::{Client, Server, text, texts},
 };
 use super::{
-    BEA, CYN, DAN, EVE, about, asked, done, heard, members, named, open_page, organizations, overview, profile,
-    refused, row, told, told_no, with_role,
+    BEA, CYN, DAN, EVE, about, asked, done, heard, members, named, organizations, overview, profile, refused, row,
+    told, told_no, with_role,
 };
 use crate::support::databases::both_databases;
 
@@ -66,7 +66,7 @@ both_databases! {
         let role = with_role(&acme, ADA, "MEMBER").await;
         assert_eq!(refused(&acme.ada, &acme, "ChangeMemberRole", role).await, NOT_CERTIFIED);
 
-        let mut page = open_page(&acme, &acme.ada).await;
+        let mut page = acme.changes(&acme.ada).await;
         let asked_for = done(&acme.ada, &acme, "RequestCertification", json!({})).await;
         assert_eq!(asked_for["organization"]["certification"], "REQUESTED");
         assert_eq!(told(&mut page, &asked_for).await, ["PROFILE"]);
@@ -277,7 +277,7 @@ both_databases! {
         let acme = certified(&server).await;
         let bea = acme.join(BEA, "FINANCE_ADMIN").await;
         acme.join(CYN, "MEMBER").await;
-        let mut page = open_page(&acme, &bea).await;
+        let mut page = acme.changes(&bea).await;
         let (of_cyn, promoted) = (about(&acme, CYN).await, with_role(&acme, CYN, "DEV_ADMIN").await);
         for (name, variables) in [
             ("ChangeMemberRole", promoted),

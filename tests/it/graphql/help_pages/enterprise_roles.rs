@@ -9,8 +9,8 @@ use super::super::{
     server::{Client, Server, list, text, texts},
 };
 use super::{
-    BEA, CYN, DAN, EVE, about, asked, done, enterprise::certified, heard, members, open_page, organizations, overview,
-    profile, refused, row, told_no, with_role,
+    BEA, CYN, DAN, EVE, about, asked, done, enterprise::certified, heard, members, organizations, overview, profile,
+    refused, row, told_no, with_role,
 };
 use crate::support::databases::both_databases;
 
@@ -227,14 +227,14 @@ both_databases! {
         assert_eq!(members(&holder, &acme, json!({})).await["totalCount"], 2);
         let seen = bea.operation("ApiKeys", acme.with(json!({}))).await;
         assert_eq!(seen["organization"]["apiKeys"]["totalCount"], 2);
-        let mut page = open_page(&acme, &bea).await;
+        let mut page = acme.changes(&bea).await;
         done(&bea, &acme, "LeaveOrganization", json!({ "createdKeys": "REVOKE" })).await;
         for name in ["Overview", "Members", "ApiKeys", "AuditLog"] {
             assert_eq!(bea.operation(name, acme.with(json!({}))).await, json!({ "organization": null }), "{name}");
         }
         let reply = holder.try_operation("Members", acme.with(json!({}))).await;
         assert_eq!(reply.status, StatusCode::UNAUTHORIZED, "the key that went along is dead");
-        assert_eq!(page.ends_with("page").await, "ACCESS_ENDED");
+        assert_eq!(page.ends_with("changes").await, "ACCESS_ENDED");
         let left = acme.ada.operation("ApiKeys", acme.with(json!({}))).await;
         assert_eq!(texts(&left, "/organization/apiKeys/nodes", "/name"), ["Shared"], "the others keep theirs");
     }
@@ -286,7 +286,7 @@ both_databases! {
         let made = done(&bea, &acme, "CreateApiKey", json!({ "name": "Bea's", "permissions": ["MEMBERS_READ"] })).await;
         let holder = server.with_key(text(&made, "/secret"));
         assert!(holder.is_let_in().await);
-        let mut page = open_page(&acme, &bea).await;
+        let mut page = acme.changes(&bea).await;
         let mut wish = about(&acme, BEA).await;
         wish["createdKeys"] = "DISABLE".into();
         let removed = done(&acme.ada, &acme, "RemoveMember", wish).await;
@@ -295,7 +295,7 @@ both_databases! {
         assert_eq!(overview(&bea, &acme).await, Value::Null);
         assert_eq!(refused(&bea, &acme, "LeaveOrganization", json!({})).await, "NOT_FOUND: Not found.");
         assert!(!holder.is_let_in().await);
-        assert_eq!(page.ends_with("page").await, "ACCESS_ENDED");
+        assert_eq!(page.ends_with("changes").await, "ACCESS_ENDED");
     }
 
     // C, the notes: the first way out of a super admin.

@@ -8,13 +8,12 @@
 //! Nothing is tried without asking first: [`done`] and [`refused`] hold that `viewerCan` said beforehand what the
 //! mutation then answers, to the letter of the message.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
 use super::{
     acme::Acme,
-    operations,
     server::{Client, list, text},
     socket::Socket,
 };
@@ -139,29 +138,11 @@ async fn heard(acme: &Acme<'_>, email: &str, part: &str) -> bool {
     acme.server.letters_to(email).await.iter().any(|letter| letter.contains(part))
 }
 
-/// A member's page that is told what changes, and has begun to be.
-async fn open_page(acme: &Acme<'_>, client: &Client) -> Socket {
-    let mut socket = Socket::open(client).await;
-    socket.subscribe("page", &operations::document("OrganizationChanges"), acme.with(json!({}))).await;
-    // It is told what happens once it has begun, so something happens until it is told.
-    for attempt in 0..20 {
-        let change = acme.with(json!({ "description": format!("Attempt {attempt}") }));
-        let answer = acme.ada.operation("UpdateOrganization", change).await;
-        let answered = Duration::from_secs(1);
-        while let Ok(change) = tokio::time::timeout(answered, socket.answer("page")).await {
-            if change["cursor"] == answer["updateOrganization"]["cursor"] {
-                return socket;
-            }
-        }
-    }
-    panic!("the page was never told anything");
-}
-
 /// The areas that an open page is told to load again, up to the change that a payload is about.
 async fn told(socket: &mut Socket, payload: &Value) -> Vec<String> {
     let mut areas = BTreeSet::new();
     loop {
-        let change = socket.answer("page").await;
+        let change = socket.answer("changes").await;
         areas.extend(list(&change, "/areas").iter().map(|area| area.as_str().unwrap().to_owned()));
         if change["cursor"] == payload["cursor"] {
             return areas.into_iter().collect();

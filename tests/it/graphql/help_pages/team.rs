@@ -7,8 +7,7 @@ use super::super::{
     server::{Server, texts},
 };
 use super::{
-    BEA, CYN, DAN, about, done, last_letter, open_page, organizations, overview, profile, refused, row, told, told_no,
-    with_role,
+    BEA, CYN, DAN, about, done, last_letter, organizations, overview, profile, refused, row, told, told_no, with_role,
 };
 use crate::support::databases::both_databases;
 
@@ -22,7 +21,7 @@ both_databases! {
         let server = Server::start(url).await;
         let acme = Acme::of_kind(&server, "TEAM").await;
         let bea = acme.join(BEA, "MEMBER").await;
-        let mut page = open_page(&acme, &bea).await;
+        let mut page = acme.changes(&bea).await;
         let renamed = done(&acme.ada, &acme, "UpdateOrganization", json!({ "name": "Acme Rockets" })).await;
         assert_eq!(renamed["organization"]["name"], "Acme Rockets");
         assert_eq!(told(&mut page, &renamed).await, ["PROFILE"], "an open page knows that there is something to load");
@@ -73,7 +72,7 @@ both_databases! {
         let server = Server::start(url).await;
         let acme = Acme::of_kind(&server, "TEAM").await;
         let bea = acme.join(BEA, "ADMIN").await;
-        let mut page = open_page(&acme, &bea).await;
+        let mut page = acme.changes(&bea).await;
         let member = acme.member(BEA).await;
         done(&bea, &acme, "LeaveOrganization", json!({})).await;
         for name in ["Overview", "Members", "Roles", "ApiKeys", "Invitations", "AuditLog"] {
@@ -92,7 +91,7 @@ both_databases! {
         ] {
             assert_eq!(refused(&bea, &acme, name, more).await, GONE, "{name}");
         }
-        assert_eq!(page.ends_with("page").await, "ACCESS_ENDED", "a page that was open is told so");
+        assert_eq!(page.ends_with("changes").await, "ACCESS_ENDED", "a page that was open is told so");
     }
 
     // A, leaving: the way back is an invitation of an admin, and a new one.
@@ -188,7 +187,7 @@ both_databases! {
         let (_, key) = acme.key("Key", &["MEMBERS_READ"]).await;
         done(&acme.ada, &acme, "InviteMember", json!({ "email": CYN })).await;
         let token = server.invitation_token(CYN).await;
-        let mut page = open_page(&acme, &bea).await;
+        let mut page = acme.changes(&bea).await;
         done(&acme.ada, &acme, "DeleteOrganization", json!({ "confirmName": "Acme" })).await;
         for person in [&acme.ada, &bea] {
             assert_eq!(organizations(person).await, ["Personal as OWNER"]);
@@ -201,7 +200,7 @@ both_databases! {
         let cyn = server.person(CYN).await;
         assert_eq!(cyn.operation("Viewer", json!({})).await["viewer"]["invitations"], json!([]));
         assert_eq!(cyn.refusals("AcceptInvitation", json!({ "token": token })).await, ["NOT_FOUND"]);
-        while page.next("page").await["type"] != "complete" {}
+        while page.next("changes").await["type"] != "complete" {}
     }
 
     // A, deleting: it is for ever, so it is not done by a slip of the hand.

@@ -7,7 +7,7 @@ use super::super::{
     acme::Acme,
     server::{Client, Server, list, text},
 };
-use super::{BEA, CYN, done, open_page, refused, told, told_no};
+use super::{BEA, CYN, done, refused, told, told_no};
 use crate::support::databases::both_databases;
 
 /// The keys that a caller sees.
@@ -66,7 +66,7 @@ both_databases! {
         let acme = Acme::of_kind(&server, "TEAM").await;
         let (key, holder) = make(&acme, json!({ "name": "Report", "permissions": ["MEMBERS_READ"] })).await;
         let id = json!({ "apiKeyId": key["id"] });
-        let mut page = open_page(&acme, &acme.ada).await;
+        let mut page = acme.changes(&acme.ada).await;
         assert!(reads(&holder, &acme).await);
         for _ in 0..2 {
             let off = done(&acme.ada, &acme, "DisableApiKey", id.clone()).await;
@@ -148,11 +148,11 @@ both_databases! {
         let acme = Acme::of_kind(&server, "TEAM").await;
         let wish = json!({ "name": "Report", "permissions": ["MEMBERS_READ"] });
         let (key, holder) = make(&acme, wish).await;
-        let mut page = open_page(&acme, &holder).await;
+        let mut page = acme.changes(&holder).await;
         assert!(reads(&holder, &acme).await);
         done(&acme.ada, &acme, "RevokeApiKey", json!({ "apiKeyId": key["id"] })).await;
         assert!(!holder.is_let_in().await, "the very next request is refused");
-        assert_eq!(page.ends_with("page").await, "ACCESS_ENDED", "and what was open is closed");
+        assert_eq!(page.ends_with("changes").await, "ACCESS_ENDED", "and what was open is closed");
     }
 
     // A, making a key: a name has to be there, a description may be.

@@ -7,8 +7,8 @@ use super::super::{
     server::{Server, text, texts},
 };
 use super::{
-    BEA, CYN, DAN, EVE, about, done, last_letter, members, named, open_page, overview, profile, refused, row, told,
-    told_no, with_role,
+    BEA, CYN, DAN, EVE, about, done, last_letter, members, named, overview, profile, refused, row, told, told_no,
+    with_role,
 };
 use crate::support::databases::both_databases;
 
@@ -165,7 +165,7 @@ both_databases! {
         let server = Server::start(url).await;
         let acme = Acme::of_kind(&server, "TEAM").await;
         let default = json!({ "defaultInvitationRoleId": acme.role("AUDITOR") });
-        let mut page = open_page(&acme, &acme.ada).await;
+        let mut page = acme.changes(&acme.ada).await;
         let changed = done(&acme.ada, &acme, "UpdateOrganization", default.clone()).await;
         assert_eq!(told(&mut page, &changed).await, ["SETTINGS"]);
         let sent = done(&acme.ada, &acme, "InviteMember", json!({ "email": BEA })).await;
@@ -214,7 +214,7 @@ both_databases! {
         let bea = acme.join(BEA, "MEMBER").await;
         let keys = async || bea.try_operation("ApiKeys", acme.with(json!({}))).await;
         assert_eq!(keys().await.codes(), ["PERMISSION_REQUIRED"]);
-        let mut page = open_page(&acme, &bea).await;
+        let mut page = acme.changes(&bea).await;
         let changed = done(&acme.ada, &acme, "ChangeMemberRole", with_role(&acme, BEA, "ADMIN").await).await;
         assert_eq!(changed["member"]["role"]["key"], "ADMIN");
         assert_eq!(told(&mut page, &changed).await, ["MEMBERS"]);

@@ -8,8 +8,8 @@ use super::super::{
     server::{Client, Server, list, text, texts},
 };
 use super::{
-    BEA, CYN, DAN, about, asked, done, last_letter, members, named, open_page, organizations, overview, profile,
-    refused, row, told, told_no, with_role,
+    BEA, CYN, DAN, about, asked, done, last_letter, members, named, organizations, overview, profile, refused, row,
+    told, told_no, with_role,
 };
 use crate::support::databases::both_databases;
 
@@ -136,7 +136,7 @@ both_databases! {
         let server = Server::start(url).await;
         let acme = Acme::workspace(&server).await;
         let bea = acme.join(BEA, "MANAGER").await;
-        let mut page = open_page(&acme, &acme.ada).await;
+        let mut page = acme.changes(&acme.ada).await;
         let off = done(&acme.ada, &acme, "DeactivateMember", about(&acme, BEA).await).await;
         assert_eq!(off["member"]["status"], "INACTIVE");
         assert_eq!(told(&mut page, &off).await, ["MEMBERS"]);

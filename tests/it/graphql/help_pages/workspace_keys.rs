@@ -8,7 +8,7 @@ use super::super::{
     acme::{ADA, Acme},
     server::{Client, Server, list, text},
 };
-use super::{BEA, CYN, DAN, done, heard, members, open_page, refused, told_no};
+use super::{BEA, CYN, DAN, done, heard, members, refused, told_no};
 use crate::support::databases::both_databases;
 
 /// The first key of the list that a caller sees.
@@ -61,14 +61,14 @@ both_databases! {
         let server = Server::start(url).await;
         let acme = Acme::workspace(&server).await;
         let (id, holder) = acme.key("Report", &["MEMBERS_READ"]).await;
-        let mut page = open_page(&acme, &holder).await;
+        let mut page = acme.changes(&holder).await;
         assert_eq!(members(&holder, &acme, json!({})).await["totalCount"], 1);
         let revoke = json!({ "apiKeyId": id, "reason": "Found on a page." });
         let revoked = done(&acme.ada, &acme, "RevokeApiKey", revoke.clone()).await;
         assert_eq!((&revoked["apiKey"]["status"], revoked["apiKey"]["revokedAt"].is_string()), (&json!("REVOKED"), true));
         let reply = holder.try_operation("Members", acme.with(json!({}))).await;
         assert_eq!((reply.status, reply.codes()), (StatusCode::UNAUTHORIZED, vec!["UNAUTHENTICATED"]));
-        assert_eq!(page.ends_with("page").await, "ACCESS_ENDED");
+        assert_eq!(page.ends_with("changes").await, "ACCESS_ENDED");
         for name in ["EnableApiKey", "DisableApiKey", "RotateApiKey", "UpdateApiKey"] {
             let said = told_no(&acme.ada, &acme, name, json!({ "apiKeyId": id })).await;
             assert!(said.starts_with("INVALID_INPUT: apiKeyId "), "{name}: {said}");

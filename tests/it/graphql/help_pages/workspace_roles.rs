@@ -6,9 +6,7 @@ use super::super::{
     acme::Acme,
     server::{Client, Server, list, text, texts},
 };
-use super::{
-    BEA, CYN, DAN, about, done, heard, members, named, open_page, overview, profile, refused, told, told_no, with_role,
-};
+use super::{BEA, CYN, DAN, about, done, heard, members, named, overview, profile, refused, told, told_no, with_role};
 use crate::support::databases::both_databases;
 
 /// A custom role that Ada makes; its id.
@@ -54,7 +52,7 @@ both_databases! {
         let server = Server::start(url).await;
         let acme = Acme::workspace(&server).await;
         let bea = acme.join(BEA, "MEMBER").await;
-        let mut open = open_page(&acme, &bea).await;
+        let mut open = acme.changes(&bea).await;
         let ticked = ["API_KEYS_READ", "MEMBERS_READ"];
         let wish =
             json!({ "name": "Équipe support", "level": 3, "permissions": ticked, "description": "Helps customers." });
@@ -162,7 +160,7 @@ both_databases! {
         let error = json!({ "code": "ROLE_IN_USE", "message": "This role is in use: say which role takes its place.",
             "field": ["input", "reassignToRoleId"], "memberCount": 1, "invitationCount": 1 });
         assert_eq!(answer["deleteRole"], json!({ "deletedRoleId": null, "userErrors": [error] }));
-        let mut open = open_page(&acme, &bea).await;
+        let mut open = acme.changes(&bea).await;
         let deleted =
             done(&acme.ada, &acme, "DeleteRole", json!({ "roleId": role, "reassignToRoleId": acme.role("MANAGER") })).await;
         assert_eq!(told(&mut open, &deleted).await, ["INVITATIONS", "MEMBERS", "ROLES"]);
