@@ -14,12 +14,17 @@ use crate::domain::{
 };
 
 /// A SHA-256 of a secret, as it is stored.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SecretHash([u8; 32]);
 
 impl SecretHash {
     fn of(secret: &str) -> Self {
         Self(Sha256::digest(secret).into())
+    }
+
+    /// What a column holds; nothing where it holds something else.
+    pub fn from_column(bytes: Vec<u8>) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
     }
 
     /// As a column holds it.

@@ -21,7 +21,6 @@ use crate::{
         self, Store,
         api_keys::{self, SecretRow},
         append::Origin,
-        sessions,
     },
 };
 use oidc::Oidc;
@@ -120,7 +119,7 @@ pub async fn authenticate(
 async fn authenticate_session(store: &Store, usage: &Usage, token: &str, origin: &Origin) -> Result<Principal, Error> {
     let token = SessionToken::parse(token).ok_or(Error::Invalid)?;
     let now = store.now();
-    let session = sessions::find(&store.database, &token.hash(), now).await?.ok_or(Error::Invalid)?;
+    let session = store.lookups.sessions.find(token.hash()).await?.ok_or(Error::Invalid)?;
     usage.session_used(&session, origin, now);
     Ok(Principal::User { user: UserId(session.user_id), proof: Proof::Session(SessionId(session.session_id)) })
 }
@@ -146,7 +145,7 @@ async fn authenticate_key(store: &Store, usage: &Usage, bearer: &str) -> Result<
 
 /// The key that a secret is one of, whatever its state; none where nobody has that secret, or its grace is over.
 async fn key_of(store: &Store, secret: &ApiKeySecret, now: Timestamp) -> Result<Option<SecretRow>, store::Error> {
-    let row = api_keys::find_secret(&store.database, secret.public_id()).await?;
+    let row = store.lookups.secrets.find(secret.public_id().to_owned()).await?;
     let good = |row: &SecretRow| secret.hash().matches(&row.hash) && row.secret_expires_at.is_none_or(|end| now < end);
     Ok(row.filter(good))
 }

@@ -11,7 +11,7 @@ use crate::{
     store::{
         self, Store,
         append::Origin,
-        identities::{self, NewIdentity},
+        identities,
         ledger::{Failure, Request},
         sessions,
         users::{self, NewUser, UserRow},
@@ -70,7 +70,7 @@ pub async fn complete(store: &Store, token: &str, origin: &Origin) -> Result<Opt
 /// provider's name of the person decides, whatever address a token carries.
 pub async fn by_identity(store: &Store, identity: &Identity, origin: &Origin) -> Result<Option<UserId>, store::Error> {
     let database = &store.database;
-    let (user, is_new) = match identities::find(database, &identity.issuer, &identity.subject).await? {
+    let (user, is_new) = match store.lookups.identities.find(identity.subject.clone()).await? {
         Some(user) => (user, false),
         None => match link(store, identity).await? {
             Some(user) => (user, true),
@@ -94,14 +94,13 @@ pub async fn by_identity(store: &Store, identity: &Identity, origin: &Origin) ->
 async fn link(store: &Store, identity: &Identity) -> Result<Option<UserRow>, store::Error> {
     let Some(email) = identity.email.clone() else { return Ok(None) };
     let entropy = &store.entropy;
-    let new = NewIdentity {
-        user: NewUser { id: UserId(entropy.uuid()), salt: entropy.bytes(), email },
-        issuer: &identity.issuer,
-        subject: &identity.subject,
-    };
-    let user = identities::link(&store.database, &new, store.now()).await?;
+    let person = NewUser { id: UserId(entropy.uuid()), salt: entropy.bytes(), email };
+    let user = identities::link(&store.database, &identity.subject, &person, store.now()).await?;
     if user.is_none() {
-        tracing::warn!(issuer = identity.issuer, "an identity was refused: the person of its address has another one");
+        tracing::warn!(
+            issuer = identity.subject.issuer,
+            "an identity was refused: the person of its address has another one"
+        );
     }
     Ok(user)
 }

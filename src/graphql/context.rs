@@ -18,7 +18,7 @@ use crate::{
         self, Store,
         append::Origin,
         ledger::Freshness,
-        profile::{self, OrganizationRow},
+        profile::OrganizationRow,
         roles::{self, RoleRow},
     },
 };
@@ -130,7 +130,7 @@ impl Access {
             Principal::ApiKey { .. } => None,
             Principal::User { user, .. } => Some(user),
         };
-        let row = profile::find(&store.database, organization, user).await?;
+        let row = store.lookups.organizations.find((organization, user)).await?;
         Ok(row.and_then(|row| Self::of(principal, row)).map(Arc::new))
     }
 

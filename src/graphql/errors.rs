@@ -277,6 +277,7 @@ pub fn not_found() -> Error {
 /// The store failed: one sentence and a reference for the caller, everything else for the log.
 pub fn internal(ctx: &Context<'_>, error: &store::Error) -> Error {
     let reference = super::context::request(ctx).map(|request| request.origin.request_id.clone()).unwrap_or_default();
+    let error = error.root();
     match error {
         store::Error::Closed => tracing::info!(reference, "a request came too late: the service is stopping"),
         error => tracing::error!(reference, ?error, "a request failed"),

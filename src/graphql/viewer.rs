@@ -57,8 +57,8 @@ impl Viewer {
         let (page, total) = match self.0 {
             Principal::Anonymous => return Ok(Connection::empty()),
             Principal::ApiKey { organization, .. } => {
-                let rows: Vec<_> =
-                    profile::find(database, organization, None).await.or_internal(ctx)?.into_iter().collect();
+                let own = store(ctx)?.lookups.organizations.find((organization, None)).await;
+                let rows: Vec<_> = own.or_internal(ctx)?.into_iter().collect();
                 let total = rows.len() as u64;
                 (Page { rows, has_next: false, has_previous: false }, Some(total))
             }

@@ -270,9 +270,8 @@ pub(super) async fn respond(
 }
 
 async fn session_end(api: &Api, token: &str) -> Result<Timestamp, Problem> {
-    let store = api.store();
     let token = crate::secrets::SessionToken::parse(token).ok_or_else(Problem::not_signed_in)?;
-    let session = store::sessions::find(&store.database, &token.hash(), store.now()).await?;
+    let session = api.store().lookups.sessions.find(token.hash()).await?;
     Ok(session.ok_or_else(Problem::not_signed_in)?.expires_at)
 }
 

@@ -1,5 +1,7 @@
 //! API keys: their rows, the registry that finds one by its public id, and when they were last used.
 
+use std::collections::HashMap;
+
 use uuid::Uuid;
 
 use super::{
@@ -128,6 +130,7 @@ pub async fn find(
 #[derive(Clone, Debug, sqlx::FromRow)]
 #[expect(missing_docs, reason = "the columns of the tables")]
 pub struct SecretRow {
+    pub public_id: String,
     pub organization_id: Uuid,
     pub api_key_id: Uuid,
     pub hash: Vec<u8>,
@@ -150,17 +153,17 @@ impl SecretRow {
     }
 }
 
-/// Finds a key by its public id.
-pub async fn find_secret(database: &Database, public_id: &str) -> Result<Option<SecretRow>, Error> {
-    Statement::new(
-        "SELECT s.organization_id, s.api_key_id, s.hash, s.expires_at AS secret_expires_at, k.status, k.expires_at, \
+/// Finds keys by the public ids of their secrets.
+pub async fn find_secrets(database: &Database, public_ids: &[String]) -> Result<HashMap<String, SecretRow>, Error> {
+    let mut statement = Statement::new(
+        "SELECT s.public_id, s.organization_id, s.api_key_id, s.hash, s.expires_at AS secret_expires_at, k.status, k.expires_at, \
          k.permissions, k.key_type, k.units_per_minute, k.burst FROM api_key_secrets s \
          JOIN api_keys k ON k.organization_id = s.organization_id AND k.api_key_id = s.api_key_id \
-         WHERE s.public_id = $1",
-    )
-    .bind(public_id)
-    .optional(database)
-    .await
+         WHERE s.public_id IN ",
+    );
+    statement.push_list(public_ids);
+    let rows: Vec<SecretRow> = statement.all(database).await?;
+    Ok(rows.into_iter().map(|row| (row.public_id.clone(), row)).collect())
 }
 
 /// Notes when keys were last used, all in one statement.

@@ -23,6 +23,7 @@ pub mod hot;
 pub mod identities;
 pub mod invitations;
 pub mod ledger;
+pub mod lookups;
 pub mod members;
 pub mod names;
 pub mod outbox;
@@ -58,6 +59,8 @@ pub struct Store {
     pub database: Database,
     /// The ledger of all organizations.
     pub ledger: Ledger,
+    /// What every request looks up first.
+    pub lookups: lookups::Lookups,
     /// Who waits for events.
     pub feed: feed::Feed,
     /// What links and fingerprints are derived from.
@@ -76,7 +79,8 @@ impl Store {
         let server_key = Arc::new(server_keys::server_key(&database, entropy.bytes()).await?);
         let feed = feed::Feed::default();
         let ledger = Ledger::open(database.clone(), feed.clone());
-        Ok(Self { database, ledger, feed, server_key, clock, entropy })
+        let lookups = lookups::Lookups::start(&database, &clock);
+        Ok(Self { database, ledger, lookups, feed, server_key, clock, entropy })
     }
 
     /// The time.
@@ -113,6 +117,9 @@ pub enum Error {
     /// The files of organizations could not be read or written.
     #[error("the files failed")]
     Files(#[from] object_store::Error),
+    /// What several waited for has failed.
+    #[error(transparent)]
+    Shared(Arc<Error>),
     /// A task of the store has ended.
     #[error("the store has stopped")]
     Stopped,
@@ -134,6 +141,14 @@ impl From<sqlx::Error> for Error {
 }
 
 impl Error {
+    /// What happened, whoever else it happened to.
+    pub fn root(&self) -> &Self {
+        match self {
+            Self::Shared(error) => error.root(),
+            error => error,
+        }
+    }
+
     fn corrupt(organization: OrganizationId, sequence: u64, what: impl Into<String>) -> Self {
         Self::Corrupt { organization, sequence, what: what.into() }
     }

@@ -12,7 +12,7 @@ use super::{
     page::{Direction, Page, Window},
     projection,
     roles::{self, JOINED},
-    statement::Statement,
+    statement::{Statement, Value},
 };
 use crate::domain::{
     OrganizationId, Timestamp, UserId,
@@ -41,22 +41,33 @@ pub struct OrganizationRow {
 const COLUMNS: &str = "o.organization_id, o.kind, o.name, o.description, o.logo, o.certification, \
      o.default_role_id, o.created_at, o.version, m.status AS member_status, m.joined_at";
 
-/// The organization as this person meets it, in one indexed read.
+/// Organizations, each as somebody meets it, in one indexed read.
 pub async fn find(
     database: &Database,
-    organization: OrganizationId,
-    user: Option<UserId>,
-) -> Result<Option<OrganizationRow>, Error> {
-    Statement::new(format!(
-        "SELECT {COLUMNS}, {JOINED} FROM organizations o \
-         LEFT JOIN members m ON m.organization_id = o.organization_id AND m.user_id = $2 \
+    asked: &[(OrganizationId, Option<UserId>)],
+) -> Result<HashMap<(OrganizationId, Option<UserId>), OrganizationRow>, Error> {
+    #[derive(sqlx::FromRow)]
+    struct Found {
+        asked_by: Option<Uuid>,
+        #[sqlx(flatten)]
+        organization: OrganizationRow,
+    }
+    let mut statement = Statement::new(format!("SELECT asked.column2 AS asked_by, {COLUMNS}, {JOINED} FROM (VALUES "));
+    let mut separator = "";
+    for (organization, user) in asked {
+        statement.push(separator).push_list([Value::from(organization.0), user.map(|user| user.0).into()]);
+        separator = ", ";
+    }
+    // SQLite keeps the order of a cross join, and would read all organizations in that of another.
+    statement.push(
+        ") AS asked CROSS JOIN organizations o \
+         LEFT JOIN members m ON m.organization_id = o.organization_id AND m.user_id = asked.column2 \
          LEFT JOIN roles r ON r.organization_id = m.organization_id AND r.role_id = m.role_id \
-         WHERE o.organization_id = $1"
-    ))
-    .bind(organization.0)
-    .bind(user.map(|user| user.0))
-    .optional(database)
-    .await
+         WHERE o.organization_id = asked.column1",
+    );
+    let rows: Vec<Found> = statement.all(database).await?;
+    let key = |row: &Found| (OrganizationId(row.organization.organization_id), row.asked_by.map(UserId));
+    Ok(rows.into_iter().map(|row| (key(&row), row.organization)).collect())
 }
 
 const MEMBERSHIPS: &str = " FROM user_organizations uo \

@@ -2,6 +2,8 @@
 //! and of a session's the hash is kept. A session ends 30 days after it began and 14 days after it was last used; every
 //! statement that looks for one holds both.
 
+use std::collections::HashMap;
+
 use chrono::TimeDelta;
 use uuid::Uuid;
 
@@ -170,16 +172,25 @@ pub struct SessionRow {
 
 const COLUMNS: &str = "session_id, user_id, created_at, last_seen_at, expires_at, last_ip, last_user_agent";
 
-/// The living session of a token.
-pub async fn find(database: &Database, token: &SecretHash, now: Timestamp) -> Result<Option<SessionRow>, Error> {
-    Statement::new(format!(
-        "SELECT {COLUMNS} FROM sessions WHERE token_hash = $1 AND expires_at > $2 AND last_seen_at > $3"
-    ))
-    .bind(token.bytes())
-    .bind(now)
-    .bind(now - IDLE_LIFETIME)
-    .optional(database)
-    .await
+/// The living sessions of tokens.
+pub async fn find(
+    database: &Database,
+    tokens: &[SecretHash],
+    now: Timestamp,
+) -> Result<HashMap<SecretHash, SessionRow>, Error> {
+    #[derive(sqlx::FromRow)]
+    struct Found {
+        token_hash: Vec<u8>,
+        #[sqlx(flatten)]
+        session: SessionRow,
+    }
+    let mut statement = Statement::new(format!("SELECT token_hash, {COLUMNS} FROM sessions WHERE token_hash IN "));
+    statement.push_list(tokens.iter().map(SecretHash::bytes));
+    statement.push(" AND expires_at > ").push_value(now);
+    statement.push(" AND last_seen_at > ").push_value(now - IDLE_LIFETIME);
+    let rows: Vec<Found> = statement.all(database).await?;
+    let found = rows.into_iter().filter_map(|row| Some((SecretHash::from_column(row.token_hash)?, row.session)));
+    Ok(found.collect())
 }
 
 /// The living sessions of a person, newest first.

@@ -19,9 +19,12 @@ use token::Token;
 pub use provider::SettingsError;
 
 use super::Error;
-use crate::domain::{
-    Timestamp,
-    values::{Email, Name},
+use crate::{
+    domain::{
+        Timestamp,
+        values::{Email, Name},
+    },
+    store::identities::Subject,
 };
 
 /// The provider whose tokens are taken.
@@ -34,10 +37,8 @@ pub struct Oidc {
 /// What a token that holds says of its person.
 #[derive(Debug)]
 pub struct Identity {
-    /// Who says it.
-    pub issuer: String,
-    /// The provider's name of the person, which never changes and is never given to somebody else.
-    pub subject: String,
+    /// Who they are, and who says it.
+    pub subject: Subject,
     /// Their address, if the provider has verified it.
     pub email: Option<Email>,
     /// Their name, if it can be one here.

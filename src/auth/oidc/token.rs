@@ -9,7 +9,7 @@ use serde::{
 };
 
 use super::Identity;
-use crate::domain::Timestamp;
+use crate::{domain::Timestamp, store::identities::Subject};
 
 /// The longest token that is looked at, in bytes.
 const LONGEST: usize = 8 * 1024;
@@ -145,8 +145,7 @@ impl<'a> Token<'a> {
             Some(auth_time) => Some(auth_time.time()?.min(now)),
         };
         Some(Identity {
-            issuer: claims.iss.clone(),
-            subject: claims.sub.clone(),
+            subject: Subject { issuer: claims.iss.clone(), subject: claims.sub.clone() },
             email: claims.email.as_ref().filter(|_| verified).and_then(|email| email.parse().ok()),
             name: claims.name.as_ref().and_then(|name| name.parse().ok()),
             signed_in_at,

@@ -5,6 +5,7 @@
 
 use std::{cell::RefCell, fmt::Debug, sync::Once};
 
+use futures_util::future::join_all;
 use orgledger::domain::{
     OrganizationId, RoleId,
     organization::{Action, Permission, Permissions},
@@ -172,6 +173,26 @@ async fn roles_with_their_counts_cost_the_same_however_many_there_are(url: &str)
     assert_eq!(page.len(), 5, "{page:#?}");
 }
 
+/// Whoever comes at one moment is looked up together, each as what they are.
+async fn who_comes_at_one_moment_is_looked_up_in_one_statement(url: &str) {
+    let world = World::open(url).await;
+    let (acme, ada) = crowd(&world).await;
+    let inside = Inside::new(&world.store);
+    let bob = world.person("m00@example.com").await;
+    let stranger = world.person("stranger@example.com").await;
+    let (document, id) = ("query ($id: ID!) { organization(id: $id) { viewerRole { key } } }", Inside::id(acme));
+    let ask = |by: &Person| inside.data(by.id, document, json!({ "id": id }));
+    listen();
+    COUNTED.set(Some(Vec::new()));
+    let answers = join_all((0..120).map(|number| ask([&ada, &bob, &stranger][number % 3]))).await;
+    let statements = COUNTED.take().unwrap();
+    assert_eq!(statements.len(), 1, "{statements:#?}");
+    for (number, answer) in answers.iter().enumerate() {
+        let role = ["ADMIN", "MEMBER"].get(number % 3);
+        assert_eq!(answer["organization"]["viewerRole"]["key"].as_str(), role.copied(), "{number}");
+    }
+}
+
 /// Makes the tests of a function. What runs for a request runs in one thread here, where it is counted.
 macro_rules! in_one_thread {
     ($($(#[$meta:meta])* $name:ident)+) => {$(
@@ -194,4 +215,5 @@ in_one_thread! {
     a_page_of_members_costs_the_same_however_long_it_is
     what_may_be_done_to_a_page_of_members_costs_two_statements_more
     roles_with_their_counts_cost_the_same_however_many_there_are
+    who_comes_at_one_moment_is_looked_up_in_one_statement
 }

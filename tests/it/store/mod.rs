@@ -9,6 +9,7 @@ mod kinds;
 mod ledger;
 mod life;
 mod locks;
+mod lookups;
 mod members;
 mod pages;
 mod people;
