@@ -10,6 +10,7 @@ pub mod context;
 mod decisions;
 mod devices;
 mod errors;
+mod event_types;
 mod events;
 mod fields;
 mod history;
@@ -27,6 +28,7 @@ mod viewer;
 
 use context::{Services, request, services, store};
 use errors::{OrInternal, bad_input};
+use event_types::EventTypeInfo;
 use invitations::InvitationPreview;
 use mutations::MutationRoot;
 use node::Node;
@@ -77,6 +79,11 @@ impl QueryRoot {
         }
         // At once, so that what they look up is looked up together.
         try_join_all(ids.iter().map(|id| node::find(ctx, id))).await
+    }
+
+    /// Every type of event that a ledger may hold, in every version. No credential is needed.
+    async fn event_types(&self) -> Vec<EventTypeInfo> {
+        event_types::all()
     }
 
     /// The invitation behind a link; null, if the link is not one of ours. No credential is needed.

@@ -1,6 +1,7 @@
 //! API keys: made, edited, switched off and on, rotated, revoked for good.
 
 use chrono::TimeDelta;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -24,7 +25,7 @@ pub const LIVING_KEYS: usize = 1000;
 pub const HIGHEST_LEVEL: u8 = 2;
 
 /// What a key is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum KeyType {
     /// For services.
@@ -49,7 +50,7 @@ impl KeyType {
 const LARGEST_LIMIT: u32 = 1_000_000;
 
 /// How much a key may ask for: numbers from 1 to a million.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RateLimit {
     units_per_minute: u32,
@@ -104,7 +105,7 @@ impl TryFrom<i32> for Grace {
 }
 
 /// What a key is. That it has expired follows from the clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum KeyStatus {
     /// Good, if its time is not over.

@@ -3,6 +3,7 @@
 //! An event names people by id and never by name or email. A field that changed carries both values, so that an
 //! event says by itself what was before. A new shape is a new version; what was once written is read for ever.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -24,7 +25,7 @@ use crate::domain::{
 pub type Commitment = String;
 
 /// A value before and after.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Change<T> {
     /// Before.
     pub from: T,
@@ -33,13 +34,15 @@ pub struct Change<T> {
 }
 
 /// An expiry before and after; none is never.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExpiryChange {
     /// Before.
     #[serde(with = "optional_time")]
+    #[schemars(with = "Option<Timestamp>")]
     pub from: Option<Timestamp>,
     /// After.
     #[serde(with = "optional_time")]
+    #[schemars(with = "Option<Timestamp>")]
     pub to: Option<Timestamp>,
 }
 
@@ -79,17 +82,18 @@ mod optional_time {
 }
 
 /// What is stored of a key's secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretRecord {
     /// The public part of the key, by which it is looked up; unique over all organizations.
     pub public_id: String,
-    /// SHA-256 of the whole key, in hexadecimal.
+    /// SHA-256 of the whole key, in hexadecimal. No client ever sees it.
+    #[schemars(skip)]
     pub hash: String,
 }
 
 /// An event of an organization. Serialized as `{type, data}`; `type` is the permanent name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", content = "data", rename_all_fields = "camelCase")]
 #[expect(missing_docs, reason = "the fields are named after what they are")]
 pub enum Event {
@@ -164,8 +168,10 @@ pub enum Event {
         email_commitment: Commitment,
         invited_by: Actor,
         #[serde(with = "time")]
+        #[schemars(with = "Timestamp")]
         sent_at: Timestamp,
         #[serde(with = "time")]
+        #[schemars(with = "Timestamp")]
         expires_at: Timestamp,
     },
     /// The invitation was sent again: the older links died.
@@ -175,8 +181,10 @@ pub enum Event {
         generation: u32,
         invited_by: Actor,
         #[serde(with = "time")]
+        #[schemars(with = "Timestamp")]
         sent_at: Timestamp,
         #[serde(with = "time")]
+        #[schemars(with = "Timestamp")]
         expires_at: Timestamp,
     },
     /// A pending invitation gives another role, because its own was deleted. Who deleted it answers for the new one.
@@ -230,6 +238,7 @@ pub enum Event {
         level: u8,
         rate_limit: Option<RateLimit>,
         #[serde(with = "optional_time")]
+        #[schemars(with = "Option<Timestamp>")]
         expires_at: Option<Timestamp>,
         created_by: Actor,
         secret: SecretRecord,
@@ -261,6 +270,7 @@ pub enum Event {
         api_key_id: ApiKeyId,
         secret: SecretRecord,
         #[serde(with = "time")]
+        #[schemars(with = "Timestamp")]
         old_secret_until: Timestamp,
     },
     /// A key ended for good; the status is the one it had, the clock aside.

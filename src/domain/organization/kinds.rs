@@ -1,5 +1,6 @@
 //! The kinds of organization, as one table of data: roles, owner rule, and what is allowed.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -7,7 +8,7 @@ use super::permissions::{Permission as P, Permissions};
 use crate::domain::ids::RoleId;
 
 /// What an organization is for, fixed when it is made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Kind {
     /// One person's own.

@@ -5,10 +5,11 @@ use std::{
     str::FromStr,
 };
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// SHA-256 of a picture's bytes, as lower-case hexadecimal. Only what has this form ever becomes part of a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct ContentHash([u8; 32]);
 
@@ -65,7 +66,7 @@ impl From<ContentHash> for String {
 }
 
 /// What a logo is encoded as. What is uploaded may be more; what is kept is one of these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "the names are the formats")]
 pub enum MediaType {
     #[serde(rename = "image/png")]
@@ -96,7 +97,7 @@ impl MediaType {
 }
 
 /// A logo. Its text is the name of its file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Logo {
     /// Which bytes.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// One permission. The names are permanent: they stand in events.
@@ -111,8 +112,9 @@ impl fmt::Display for Permission {
 }
 
 /// A set of permissions; one bit each, in the order of [`INFO`]. In events it is the list of names.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Permissions(u32);
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[schemars(description = "Names of permissions.")]
+pub struct Permissions(#[schemars(with = "Vec<String>")] u32);
 
 impl Permissions {
     /// None.

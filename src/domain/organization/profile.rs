@@ -1,5 +1,6 @@
 //! The organization itself: made, renamed, described, given a logo, certified, deleted.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -16,7 +17,7 @@ pub const ORGANIZATIONS_PER_USER: u32 = 100;
 const PERSONAL_NAME: &str = "Personal";
 
 /// How far the certification of an organization is; of interest where its kind needs one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Certification {
     /// Nobody has asked for it.

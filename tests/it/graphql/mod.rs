@@ -8,6 +8,7 @@ pub mod acme;
 mod api_keys;
 mod cost;
 mod enterprise;
+mod event_types;
 mod help_pages;
 mod history;
 mod inside;

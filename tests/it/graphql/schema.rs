@@ -21,7 +21,6 @@ use crate::support::databases::on_sqlite;
 pub const NOT_YET: &[&str] = &[
     "AccessChanges",
     "LedgerHead",
-    "EventTypes",
     "NotificationPreferences",
     "UpdateNotificationPreferences",
     "RequestDataExport",
