@@ -59,7 +59,8 @@ pub struct SubscriptionRoot;
 #[Subscription(name = "Subscription")]
 impl SubscriptionRoot {
     /// Stored events after the cursor, then live ones; each exactly once, in order. A heartbeat has a cursor and no
-    /// node. Without a cursor it begins with the first event. Needs EVENTS_SUBSCRIBE.
+    /// node. Without a cursor it begins with the first event; one that the ledger has not come to is `CURSOR_AHEAD`.
+    /// Needs EVENTS_SUBSCRIBE.
     async fn organization_events(
         &self,
         ctx: &Context<'_>,
@@ -181,14 +182,16 @@ impl Reader {
             access.require(permission)?;
         }
         let standing = services(ctx)?.watch.follow(credential, organization, access.permissions);
+        let newest = hot::head(&store.database, organization).await.or_internal(ctx)?.map_or(0, |head| head.version);
         let sequence = match start {
             Start::After(cursor) => ledger_sequence(cursor)?,
             Start::Beginning => 0,
-            Start::Now => {
-                let now = hot::head(&store.database, organization).await.or_internal(ctx)?;
-                now.map_or(0, |head| head.version)
-            }
+            Start::Now => newest,
         };
+        if sequence > newest {
+            // The ledger was restored from an older copy, perhaps: to wait there would be to miss what comes until then.
+            return Err(top("CURSOR_AHEAD", "This cursor is of an event that is not in the ledger."));
+        }
         Ok(Self { organization, permission, credential, sequence, access, head, standing, ended: false })
     }
 

@@ -159,21 +159,26 @@ impl Caller {
 
     /// Opens a socket and subscribes to an organization's events.
     pub async fn subscribe(&self, organization: &str, after: Option<&str>) -> Subscription {
+        self.try_subscribe(organization, after).await.unwrap()
+    }
+
+    /// The same, where the server may be gone.
+    pub async fn try_subscribe(&self, organization: &str, after: Option<&str>) -> Option<Subscription> {
         let mut request =
             format!("{}/graphql", self.address.replace("http://", "ws://")).into_client_request().unwrap();
         let protocol = HeaderValue::from_static("graphql-transport-ws");
         request.headers_mut().insert("Sec-WebSocket-Protocol", protocol);
-        let (socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
+        let (socket, _) = tokio_tungstenite::connect_async(request).await.ok()?;
         let mut subscription = Subscription(socket);
         let authorization = self.credential.as_ref().map(|credential| format!("Bearer {credential}"));
-        subscription.say(json!({ "type": "connection_init", "payload": { "authorization": authorization } })).await;
-        assert_eq!(subscription.hear().await.unwrap()["type"], "connection_ack");
+        subscription.say(json!({ "type": "connection_init", "payload": { "authorization": authorization } })).await?;
+        assert_eq!(subscription.hear().await?["type"], "connection_ack");
         let document = "subscription($id: ID!, $after: String) \
              { organizationEvents(organizationId: $id, after: $after) { cursor node { sequence type } } }";
         let variables = json!({ "id": organization, "after": after });
         let payload = json!({ "query": document, "variables": variables });
-        subscription.say(json!({ "type": "subscribe", "id": "1", "payload": payload })).await;
-        subscription
+        subscription.say(json!({ "type": "subscribe", "id": "1", "payload": payload })).await?;
+        Some(subscription)
     }
 }
 
@@ -181,8 +186,9 @@ impl Caller {
 pub struct Subscription(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Subscription {
-    async fn say(&mut self, message: Value) {
-        self.0.send(Message::text(message.to_string())).await.unwrap();
+    /// Says something; none, where the socket has ended.
+    async fn say(&mut self, message: Value) -> Option<()> {
+        self.0.send(Message::text(message.to_string())).await.ok()
     }
 
     /// The next message of the protocol; none, once the socket has ended.

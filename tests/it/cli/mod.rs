@@ -1,6 +1,7 @@
 //! The program as its users meet it: started, asked, stopped and killed as a process, on both databases.
 
 mod callers;
+mod chaos;
 mod crash;
 mod disconnects;
 mod letters;
