@@ -1,15 +1,17 @@
 // What graphql-js makes of a document, with the values that the server gave: it decides whether the document may run,
 // which fields are answered in which order, and what becomes null around a field that errs.
 
-import { execute, getNamedType, getNullableType, isEnumType, isLeafType, isListType, parse, responsePathAsArray, validate } from 'graphql';
+import { execute, getNamedType, getNullableType, isEnumType, isLeafType, isListType, parse, responsePathAsArray, validate, valueFromASTUntyped } from 'graphql';
 
 import { schema } from '../operations.js';
 
 /** The file of the schema only names the scalar; this is what its description says. */
-schema.getType('DateTime').parseValue = (value) => {
+const time = schema.getType('DateTime');
+time.parseValue = (value) => {
   if (typeof value !== 'string' || Number.isNaN(Date.parse(value))) throw new TypeError('This is no time.');
   return value;
 };
+time.parseLiteral = (node, variables) => time.parseValue(valueFromASTUntyped(node, variables));
 
 /** Stands for an object that the server did not show, because something below it erred. */
 const HIDDEN = Symbol('hidden');
