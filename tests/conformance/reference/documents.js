@@ -182,6 +182,14 @@ export const documents = {
   'text that does not end': { query: '{ node(id: "org_1) { id } }', refused: true },
   'an escape that does not exist': { query: '{ node(id: "\\x") { id } }', refused: true },
 
+  // ---- subscriptions ----
+  'a subscription with aliases and fragments': {
+    query: `subscription ($id: ID!) { ...S } fragment S on Subscription { e: organizationEvents(organizationId: $id) { __typename ...E cursor } }
+      fragment E on EventEdge { node { type __typename s: sequence } }`,
+  },
+  'a subscription that may not be opened': { as: 'member', query: 'subscription ($id: ID!) { organizationEvents(organizationId: $id) { cursor } }', refused: true },
+  'a subscription with a field that is skipped': { query: 'subscription ($id: ID!) { organizationEvents(organizationId: $id) @skip(if: true) { cursor } organizationChanges(organizationId: $id) { cursor } }' },
+
   // ---- operations ----
   'one of several operations': { query: 'query A { viewer { user { id } } } query B { viewer { user { email } } }', operationName: 'B' },
   'none of several operations': { query: 'query A { viewer { user { id } } } query B { viewer { user { email } } }', refused: true },

@@ -1,7 +1,10 @@
 // What graphql-js makes of a document, with the values that the server gave: it decides whether the document may run,
 // which fields are answered in which order, and what becomes null around a field that errs.
 
-import { execute, getNamedType, getNullableType, isEnumType, isLeafType, isListType, parse, responsePathAsArray, validate, valueFromASTUntyped } from 'graphql';
+import {
+  execute, getNamedType, getNullableType, getOperationAST, isEnumType, isLeafType, isListType, parse, responsePathAsArray, subscribe, validate,
+  valueFromASTUntyped,
+} from 'graphql';
 
 import { schema } from '../operations.js';
 
@@ -55,12 +58,13 @@ export async function reference({ query, variables, operationName }, answer) {
   const mistakes = validate(schema, document);
   if (mistakes.length > 0) return { errors: mistakes };
   const errors = (answer.errors ?? []).map(({ path }) => path ?? []);
-  return execute({
+  const root = answer.data ?? HIDDEN;
+  const request = {
     schema,
     document,
     operationName,
     variableValues: variables,
-    rootValue: answer.data ?? HIDDEN,
+    rootValue: root,
     fieldResolver: (source, _args, _context, info) => {
       const path = responsePathAsArray(info.path);
       return source === HIDDEN && !errors.some((error) => error.length === path.length && begins(error, path))
@@ -68,7 +72,20 @@ export async function reference({ query, variables, operationName }, answer) {
         : valueAt(source === HIDDEN ? undefined : source[info.path.key], info.returnType, path, errors);
     },
     typeResolver: (value) => value.__typename ?? TYPES[value.id?.split('_')[0]],
+  };
+  return getOperationAST(document, operationName)?.operation === 'subscription' ? firstOf(request, root, errors) : execute(request);
+}
+
+/** The first answer of a subscription; one that erred at its root could not be opened. */
+async function firstOf(request, root, errors) {
+  const opened = await subscribe({
+    ...request,
+    subscribeFieldResolver: () => {
+      if (errors.some((path) => path.length === 1)) throw new Error('The server said so.');
+      return (async function* events() { yield root; }());
+    },
   });
+  return Symbol.asyncIterator in opened ? (await opened.next()).value : opened;
 }
 
 const paths = (answer) => (answer.errors ?? []).map(({ path }) => JSON.stringify(path ?? null)).sort();

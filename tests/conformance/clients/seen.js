@@ -1,4 +1,4 @@
-// What a client sent and was answered, seen from its `fetch`.
+// What a client sends, as its `fetch` sees it, and what it shows.
 
 /** A `fetch` that keeps what it was asked and answered. */
 export function recorder() {
@@ -17,5 +17,23 @@ export function recorder() {
       });
       return response;
     },
+  };
+}
+
+/** Follows an operation of a client; `until` waits for a result with data that is what is wanted. */
+export function follow(source) {
+  const results = [];
+  let seen = () => {};
+  const subscription = source.subscribe((result) => {
+    results.push(result);
+    seen();
+  });
+  return {
+    results,
+    until: (wanted) => new Promise((resolve) => {
+      seen = () => results.some(({ data }) => data && wanted(data)) && resolve(results);
+      seen();
+    }),
+    end: () => subscription.unsubscribe(),
   };
 }
