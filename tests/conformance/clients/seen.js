@@ -7,8 +7,8 @@ export function recorder() {
     exchanges,
     fetch: async (url, options = {}) => {
       const response = await fetch(url, options);
-      const parameters = new URL(url).searchParams;
-      const body = options.body ? JSON.parse(options.body) : { ...Object.fromEntries(parameters), extensions: JSON.parse(parameters.get('extensions') ?? '{}') };
+      const parameters = Object.fromEntries(new URL(url).searchParams);
+      const body = options.body ? JSON.parse(options.body) : { ...parameters, extensions: JSON.parse(parameters.extensions ?? '{}') };
       exchanges.push({
         method: options.method ?? 'GET',
         accept: new Headers(options.headers).get('accept'),
@@ -36,4 +36,15 @@ export function follow(source) {
     }),
     end: () => subscription.unsubscribe(),
   };
+}
+
+/** Has people invited until the first change is told, for a subscription begins at some moment; resolves to the last one's address. */
+export async function inviteUntilTold(service, { id, session }, changes, name) {
+  let email;
+  for (let guest = 0; changes.results.length === 0; guest += 1) {
+    if (guest === 200) throw new Error('no change is told');
+    email = `${name}${guest}@example.com`;
+    await service.ask(`mutation { inviteMember(input: { organizationId: "${id}", email: "${email}" }) { userErrors { code } } }`, session);
+  }
+  return email;
 }

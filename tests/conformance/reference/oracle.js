@@ -2,8 +2,8 @@
 // which fields are answered in which order, and what becomes null around a field that errs.
 
 import {
-  execute, getNamedType, getNullableType, getOperationAST, isEnumType, isLeafType, isListType, parse, responsePathAsArray, subscribe, validate,
-  valueFromASTUntyped,
+  execute, getNamedType, getNullableType, getOperationAST, isEnumType, isLeafType, isListType, parse, responsePathAsArray,
+  subscribe, validate, valueFromASTUntyped,
 } from 'graphql';
 
 import { schema } from '../operations.js';
@@ -21,14 +21,17 @@ const HIDDEN = Symbol('hidden');
 const SAMPLES = { Boolean: false, Float: 0, ID: '', Int: 0, String: '' };
 const TYPES = { org: 'Organization', usr: 'User', mem: 'Member', rol: 'Role', inv: 'Invitation', key: 'ApiKey', evt: 'Event' };
 
-const begins = (path, start) => start.every((key, place) => path[place] === key);
+const below = (path, errors) => errors.filter((error) => path.every((key, place) => error[place] === key));
+/** Whether there is an error at a place, and whether there is one deeper inside. */
+const errs = (path, errors) => below(path, errors).some((error) => error.length === path.length);
+const errsInside = (path, errors) => below(path, errors).some((error) => error.length > path.length);
 
 /** Some value of a type at a place that the server did not show; lists reach as far as the errors below them. */
 function hidden(type, path, errors) {
   const nullable = getNullableType(type);
   if (isListType(nullable)) {
-    const below = errors.filter((error) => error.length > path.length && begins(error, path));
-    const length = Math.max(0, ...below.map((error) => error[path.length] + 1));
+    const inside = below(path, errors).filter((error) => error.length > path.length);
+    const length = Math.max(0, ...inside.map((error) => error[path.length] + 1));
     return Array.from({ length }, (_, index) => hidden(nullable.ofType, [...path, index], errors));
   }
   const named = getNamedType(nullable);
@@ -38,13 +41,12 @@ function hidden(type, path, errors) {
 
 /** The value at a place of the answer; an error where the server says that there was one. */
 function valueAt(value, type, path, errors) {
-  if (errors.some((error) => error.length === path.length && begins(error, path))) return new Error('The server said so.');
+  if (errs(path, errors)) return new Error('The server said so.');
   const nullable = getNullableType(type);
   if (Array.isArray(value) && isListType(nullable)) {
     return value.map((item, index) => valueAt(item, nullable.ofType, [...path, index], errors));
   }
-  const erredBelow = errors.some((error) => error.length > path.length && begins(error, path));
-  return value == null && erredBelow ? hidden(type, path, errors) : value;
+  return value == null && errsInside(path, errors) ? hidden(type, path, errors) : value;
 }
 
 /** Runs a request over the server's own answer; resolves to an answer without `data`, if it must not run at all. */
@@ -67,13 +69,13 @@ export async function reference({ query, variables, operationName }, answer) {
     rootValue: root,
     fieldResolver: (source, _args, _context, info) => {
       const path = responsePathAsArray(info.path);
-      return source === HIDDEN && !errors.some((error) => error.length === path.length && begins(error, path))
-        ? hidden(info.returnType, path, errors)
-        : valueAt(source === HIDDEN ? undefined : source[info.path.key], info.returnType, path, errors);
+      if (source !== HIDDEN) return valueAt(source[info.path.key], info.returnType, path, errors);
+      return errs(path, errors) ? valueAt(null, info.returnType, path, errors) : hidden(info.returnType, path, errors);
     },
     typeResolver: (value) => value.__typename ?? TYPES[value.id?.split('_')[0]],
   };
-  return getOperationAST(document, operationName)?.operation === 'subscription' ? firstOf(request, root, errors) : execute(request);
+  const subscribes = getOperationAST(document, operationName)?.operation === 'subscription';
+  return subscribes ? firstOf(request, root, errors) : execute(request);
 }
 
 /** The first answer of a subscription; one that erred at its root could not be opened. */
@@ -92,12 +94,14 @@ const paths = (answer) => (answer.errors ?? []).map(({ path }) => JSON.stringify
 
 /** Introspection tells things of a type in any order; by their names they can be compared. */
 function inOrder(value) {
-  if (Array.isArray(value)) return value.map(inOrder).sort((one, other) => (one.name < other.name ? -1 : 1));
+  const name = (item) => item?.name ?? item;
+  if (Array.isArray(value)) return value.map(inOrder).sort((one, other) => (name(one) < name(other) ? -1 : 1));
   if (value === null || typeof value !== 'object') return value;
   return Object.fromEntries(Object.entries(value).map(([key, below]) => [key, inOrder(below)]));
 }
 
-const shown = (data) => JSON.stringify(data && ['__schema', '__type'].some((key) => Object.hasOwn(data, key)) ? inOrder(data) : data);
+const introspects = (data) => data && ['__schema', '__type'].some((key) => Object.hasOwn(data, key));
+const shown = (data) => JSON.stringify(introspects(data) ? inOrder(data) : data);
 
 /** How the server's answer differs from that of graphql-js; the text of `data` is compared, so the order of keys counts. */
 export function differences(ours, theirs) {

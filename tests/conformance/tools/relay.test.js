@@ -32,8 +32,8 @@ async function compile(definitions) {
     await writeFile(path.join(folder, 'relay.config.json'), JSON.stringify(CONFIGURATION));
     for (const [name, text] of definitions) await writeFile(path.join(folder, 'src', `${name}.ts`), `graphql\`${text}\`;\n`);
     const [failed, output] = await new Promise((resolve) => {
-      const options = { cwd: folder, timeout: 30_000 };
-      execFile(compiler, ['relay.config.json', '--output', 'quiet-with-errors'], options, (error, stdout, stderr) => resolve([Boolean(error), stdout + stderr]));
+      const done = (error, stdout, stderr) => resolve([Boolean(error), stdout + stderr]);
+      execFile(compiler, ['relay.config.json', '--output', 'quiet-with-errors'], { cwd: folder, timeout: 30_000 }, done);
     });
     const artifacts = await readdir(path.join(folder, 'src', '__generated__')).catch(() => []);
     return { failed, output, artifacts: artifacts.map((file) => file.replace('.graphql.ts', '')) };
