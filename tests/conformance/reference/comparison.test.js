@@ -20,8 +20,9 @@ const KNOWN = {
   'a variable that may be null in a place that may not': RUNS,
   'a variable for @skip that may be null': RUNS,
   'a variable in a list that is declared for another type': RUNS,
-  // The engine compares fields of one key only side by side, not by the types of what is in them.
+  // The engine compares fields of one key only side by side: not across fragments, and neither what is in them nor its type.
   'one key for a field of another type of value': RUNS,
+  'one key for two fields, one of them in a fragment': RUNS,
   'conflicts deep in fragments': RUNS,
   // The engine refuses it when it comes to the field; the object around the field becomes null.
   'a number beyond 32 bits': RUNS,

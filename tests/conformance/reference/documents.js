@@ -261,6 +261,7 @@ export const documents = {
     refused: true,
   },
   'one key for two fields': { query: organization('name name: kind'), refused: true },
+  'one key for two fields, one of them in a fragment': { query: organization('it: name ... on Organization { it: kind }'), refused: true },
   'one key with two arguments': { query: organization('members(first: 1) { totalCount } members(first: 2) { totalCount }'), refused: true },
   'a type beside the operations': { query: '{ viewer { user { id } } } type Person { id: ID }', refused: true },
   'a subscription with two fields': {
