@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -45,4 +45,45 @@ export async function startService(variables) {
       await rm(data, { recursive: true, force: true });
     },
   };
+}
+
+/** Signs somebody in by the letter that the service keeps; resolves to the token of their session. */
+export async function signIn(email, service) {
+  await service.ask(`mutation { requestSignIn(input: { email: "${email}" }) { userErrors { code } } }`);
+  const token = await letter(service, email, /sign-in\?token=([A-Za-z0-9]+)/);
+  const { body } = await service.ask(`mutation { completeSignIn(input: { token: "${token}" }) { sessionToken } }`);
+  return body.data.completeSignIn.sessionToken;
+}
+
+/** Waits for a letter to this address with such a link; resolves to the token in it. */
+async function letter(service, email, link) {
+  const folder = path.join(service.data, 'mail');
+  for (;;) {
+    const letters = await readdir(folder).catch(() => []);
+    const texts = await Promise.all(letters.filter((name) => name.endsWith('.eml')).map((name) => readFile(path.join(folder, name), 'utf8')));
+    const token = texts.filter((text) => text.includes(email)).map((text) => text.match(link)?.[1]).find(Boolean);
+    if (token) return token;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** Makes an organization of this kind with members of these addresses beside its owner; resolves to its id and their sessions. */
+export async function makeOrganization(service, owner, kind, emails = []) {
+  const session = await signIn(owner, service);
+  const run = async (token, mutation) => {
+    const { body } = await service.ask(`mutation { ${mutation} }`, token);
+    const [payload] = Object.values(body.data ?? {});
+    if (body.errors ?? payload.userErrors.length) throw new Error(JSON.stringify(body));
+    return payload;
+  };
+  const made = await run(session, `createOrganization(input: { name: "Acme", kind: ${kind} }) { organization { id } userErrors { code } }`);
+  const { id } = made.organization;
+  const members = await Promise.all(emails.map(async (email) => {
+    await run(session, `inviteMember(input: { organizationId: "${id}", email: "${email}" }) { userErrors { code } }`);
+    const token = await letter(service, email, /\/invitations\/([A-Za-z0-9]+)/);
+    const guest = await signIn(email, service);
+    const { member } = await run(guest, `acceptInvitation(input: { token: "${token}" }) { member { id } userErrors { code } }`);
+    return { session: guest, id: member.id };
+  }));
+  return { id, session, members };
 }
