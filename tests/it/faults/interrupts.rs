@@ -28,7 +28,7 @@ impl Interrupts {
         Self { database: database.clone(), left: Arc::new(AtomicI64::new(NEVER)) }
     }
 
-    /// From now on, one statement is interrupted, after so many steps.
+    /// From now on, statements are interrupted, after so many steps.
     pub async fn arm(&self, steps: usize) {
         let Database::Sqlite { readers, writer } = &self.database else { panic!("not SQLite") };
         self.left.store(NEVER, Ordering::SeqCst);
@@ -48,7 +48,7 @@ impl Interrupts {
             let connection: &mut SqliteConnection = connection;
             let left = Arc::clone(&self.left);
             let mut handle = connection.lock_handle().await.unwrap();
-            handle.set_progress_handler(INSTRUCTIONS, move || left.fetch_sub(1, Ordering::SeqCst) != 1);
+            handle.set_progress_handler(INSTRUCTIONS, move || left.fetch_sub(1, Ordering::SeqCst) > 1);
         }
     }
 

@@ -20,7 +20,7 @@ pub const MARKER: &str = "secret_database_text";
 /// How a statement fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// PostgreSQL answers with an error.
+    /// PostgreSQL answers with an error, to this statement and to all that follow.
     Refused,
     /// The connection is gone before the statement arrives.
     CutOff,
@@ -32,8 +32,9 @@ pub enum Failure {
 #[derive(Default)]
 struct Plan {
     failure: Option<Failure>,
-    /// How many statements still pass.
+    /// How many statements still pass, unless there is one that has to fail.
     passing: usize,
+    text: Option<String>,
     fired: bool,
     /// The texts that came by while something was to fail, and those of them that have failed.
     seen: BTreeSet<String>,
@@ -48,6 +49,7 @@ impl Plan {
             return None;
         }
         let failure = self.failure?;
+        let text = &shape(text);
         // PostgreSQL never refuses to roll back.
         let passes = match failure {
             Failure::Refused => text == "ROLLBACK",
@@ -58,17 +60,35 @@ impl Plan {
             return None;
         }
         self.seen.insert(text.to_owned());
-        if self.fired {
+        // From then on PostgreSQL refuses everything, so that nothing is mended by trying again.
+        let goes_on = self.fired && failure == Failure::Refused;
+        if self.fired && !goes_on {
             return None;
         }
-        if self.passing > 0 {
-            self.passing -= 1;
-            return None;
+        match &self.text {
+            _ if goes_on => {}
+            Some(wanted) if wanted != text => return None,
+            None if self.passing > 0 => {
+                self.passing -= 1;
+                return None;
+            }
+            _ => {}
         }
         self.fired = true;
         self.failed.insert(text.to_owned());
         Some(failure)
     }
+}
+
+/// A text without its numbers, so that lists of any length are one statement.
+fn shape(text: &str) -> String {
+    let mut shape: String = text.chars().filter(|character| !character.is_ascii_digit()).collect();
+    for (many, one) in [("$, $", "$"), ("($), ($)", "($)")] {
+        while shape.contains(many) {
+            shape = shape.replace(many, one);
+        }
+    }
+    shape
 }
 
 /// See the module.
@@ -128,7 +148,13 @@ impl Proxy {
     /// From now on, one statement fails in this way, after so many have passed.
     pub fn arm(&self, failure: Failure, passing: usize) {
         let mut plan = self.plan();
-        (plan.failure, plan.passing, plan.fired) = (Some(failure), passing, false);
+        (plan.failure, plan.passing, plan.text, plan.fired) = (Some(failure), passing, None, false);
+    }
+
+    /// From now on, the statement of this text fails in this way.
+    pub fn arm_text(&self, failure: Failure, text: String) {
+        let mut plan = self.plan();
+        (plan.failure, plan.text, plan.fired) = (Some(failure), Some(text), false);
     }
 
     /// Nothing fails any more; tells whether something did.
@@ -195,30 +221,28 @@ async fn between(
     }
 }
 
-/// The text of the statement that a message prepares or runs.
+/// The text of the statement that a message runs. Preparing it is not counted: each connection does so once, and which
+/// one a request gets is chance.
 fn statement(kind: u8, body: &[u8], prepared: &mut HashMap<String, String>) -> Option<String> {
     let mut parts = body.split(|byte| *byte == 0).map(|part| String::from_utf8_lossy(part).into_owned());
     match kind {
         b'Q' => parts.next(),
         b'P' => {
-            let (name, text) = (parts.next()?, parts.next()?);
-            prepared.insert(name, text.clone());
-            Some(text)
+            prepared.insert(parts.next()?, parts.next()?);
+            None
         }
         b'B' => prepared.get(&parts.nth(1)?).cloned(),
         _ => None,
     }
 }
 
-/// The message, asking for what is not there.
+/// The message, asking for what is not there: another text, or another prepared statement.
 fn refused(kind: u8, body: &[u8]) -> Vec<u8> {
     let marker = [MARKER.as_bytes(), &[0]].concat();
-    let first = body.iter().position(|byte| *byte == 0).unwrap() + 1;
-    let second = body[first..].iter().position(|byte| *byte == 0).map(|at| first + at + 1);
-    match (kind, second) {
-        (b'Q', _) => marker,
-        (b'P', _) => [&body[..first], &marker, &[0, 0]].concat(),
-        (_, Some(second)) => [&body[..first], &marker, &body[second..]].concat(),
-        (_, None) => body.to_vec(),
+    if kind == b'Q' {
+        return marker;
     }
+    let mut parts = body.splitn(3, |byte| *byte == 0);
+    let (portal, _, rest) = (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
+    [portal, &[0], &marker, rest].concat()
 }

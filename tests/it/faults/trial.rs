@@ -152,10 +152,13 @@ impl<'a> Trial<'a> {
         whole
     }
 
-    /// Has every statement of a request that writes fail. It is then done, once.
+    /// Has every statement of a request that writes fail. Nothing is half-written then, and it can be done.
     pub async fn tell(&self, what: &str, request: impl Fn() -> RequestBuilder) -> Answer {
         self.server.wait(TimeDelta::seconds(1));
         self.repeat(what, &request, None).await;
+        if let Err(found) = verify::verify(&self.beside).await {
+            panic!("{what} left {found:?}");
+        }
         let done = Answer::of(request()).await;
         assert!(!done.is_a_failure(what), "{what}: {done:#?}");
         // So that the letters of the next request are newer.
@@ -171,29 +174,47 @@ impl<'a> Trial<'a> {
     async fn repeat(&self, what: &str, request: &impl Fn() -> RequestBuilder, whole: Option<&Answer>) {
         for passing in 0..PATIENCE {
             self.faults.arm(passing).await;
-            let answer = Answer::of(request()).await;
-            let fired = self.faults.disarm();
-            let failed = answer.is_a_failure(what);
-            assert!(fired || !failed, "{what} failed by itself: {answer:#?}");
-            if let Some(whole) = whole.filter(|_| !failed) {
-                assert_eq!((whole.status, &whole.body), (answer.status, &answer.body), "{what}");
-            }
-            self.count(failed);
-            if !fired {
-                return;
-            }
-            if whole.is_none() {
-                self.holds(what).await;
+            if !self.once(what, request(), whole).await {
+                return self.rest(what, request, whole).await;
             }
         }
         panic!("{what} fails without end");
     }
 
-    /// Nothing is half-written.
-    async fn holds(&self, what: &str) {
-        if let Err(found) = verify::verify(&self.beside).await {
-            panic!("{what} left {found:?}");
+    /// Fields are read at once, in no order, so that a statement may have escaped: it fails now.
+    async fn rest(&self, what: &str, request: &impl Fn() -> RequestBuilder, whole: Option<&Answer>) {
+        let Faults::Statements(proxy, failure) = self.faults else { return };
+        for text in proxy.told().1 {
+            proxy.arm_text(failure, text);
+            self.once(what, request(), whole).await;
         }
+    }
+
+    /// Sends a request while something is to fail; tells whether it did.
+    async fn once(&self, what: &str, request: RequestBuilder, whole: Option<&Answer>) -> bool {
+        let answer = Answer::of(request).await;
+        let fired = self.faults.disarm();
+        let failed = answer.is_a_failure(what);
+        assert!(fired || !failed, "{what} failed by itself: {answer:#?}");
+        if let Some(whole) = whole.filter(|_| !failed) {
+            assert_eq!((whole.status, &whole.body), (answer.status, &answer.body), "{what}");
+        }
+        self.count(failed);
+        fired
+    }
+
+    /// Has every statement of signing in fail, each with a link of its own: whatever fails, it may be used up.
+    pub async fn sign_in(&self, client: &Client, email: &str) {
+        let document = operations::document("CompleteSignIn");
+        for passing in 0..PATIENCE {
+            self.later();
+            let token = json!({ "token": self.server.sign_in_token(email).await });
+            self.faults.arm(passing).await;
+            if !self.once("CompleteSignIn", post(client, &document, &token), None).await {
+                return;
+            }
+        }
+        panic!("nobody can sign in");
     }
 
     fn count(&self, failed: bool) {
