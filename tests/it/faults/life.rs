@@ -72,6 +72,12 @@ async fn invitations(trial: &Trial<'_>, acme: &Acme<'_>) {
     trial.query(&trial.server.anonymous(), "InvitationPreview", json!({ "token": link })).await;
     trial.query(&one, "Viewer", json!({})).await;
     trial.mutation(&one, "AcceptInvitation", json!({ "token": link })).await;
+    // What comes after the commit fails only where everything before it passes.
+    acme.ada.operation("InviteMember", invitation("six@example.com")).await;
+    let six = trial.server.person("six@example.com").await;
+    let token = trial.server.invitation_token("six@example.com").await;
+    let body = json!({ "query": operations::document("AcceptInvitation"), "variables": { "token": token } });
+    trial.rest("AcceptInvitation", &|| six.request(Method::POST, "/graphql").json(&body), None).await;
     let two = trial.server.person("two@example.com").await;
     trial.mutation(&two, "DeclineInvitation", json!({ "invitationId": ids[1] })).await;
 }

@@ -182,7 +182,7 @@ impl<'a> Trial<'a> {
     }
 
     /// Fields are read at once, in no order, so that a statement may have escaped: it fails now.
-    async fn rest(&self, what: &str, request: &impl Fn() -> RequestBuilder, whole: Option<&Answer>) {
+    pub async fn rest(&self, what: &str, request: &impl Fn() -> RequestBuilder, whole: Option<&Answer>) {
         let Faults::Statements(proxy, failure) = self.faults else { return };
         for text in proxy.told().1 {
             proxy.arm_text(failure, text);
