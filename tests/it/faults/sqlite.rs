@@ -24,7 +24,9 @@ async fn rename(acme: &Acme<'_>, name: &str) -> Reply {
 /// The request was answered with nothing but the one sentence.
 fn failed(reply: &Reply) -> bool {
     let errors = reply.body["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
-    errors.iter().for_each(|error| is_unavailable(error, "a rename"));
+    for error in errors {
+        is_unavailable(error, "a rename");
+    }
     !errors.is_empty()
 }
 
