@@ -113,7 +113,8 @@ impl ApiKeySecret {
     /// A key that a caller showed; `None` where the form or the checksum is wrong.
     pub fn parse(text: &str) -> Option<Self> {
         let length = Self::KIND_LENGTH + Self::PUBLIC_LENGTH + 1 + Self::SECRET_LENGTH + Self::CHECKSUM_LENGTH;
-        if text.len() != length || !text.is_ascii() {
+        // Anything else would split a character, or be looked up as what no column holds.
+        if text.len() != length || !text.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric()) {
             return None;
         }
         let (body, sum) = text.split_at(length - Self::CHECKSUM_LENGTH);

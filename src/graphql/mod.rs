@@ -19,7 +19,7 @@ mod members;
 mod mutations;
 mod node;
 mod organization;
-mod paging;
+pub mod paging;
 mod people;
 mod roles;
 mod subscriptions;
@@ -112,7 +112,8 @@ impl QueryRoot {
 /// The schema.
 pub type ApiSchema = Schema<QueryRoot, MutationRoot, subscriptions::SubscriptionRoot>;
 
-fn builder() -> async_graphql::SchemaBuilder<QueryRoot, MutationRoot, subscriptions::SubscriptionRoot> {
+/// The schema before it has what its resolvers stand on: enough to print it, and to hold documents against it.
+pub fn builder() -> async_graphql::SchemaBuilder<QueryRoot, MutationRoot, subscriptions::SubscriptionRoot> {
     Schema::build(QueryRoot, MutationRoot::default(), subscriptions::SubscriptionRoot)
 }
 

@@ -27,6 +27,8 @@ pub const OPERATIONS: usize = 50;
 pub const ROOT_FIELDS: usize = 50;
 /// How many directives may stand at the selections of a document.
 pub const DIRECTIVES: usize = 200;
+/// How many fields the engine may have to compare with each other: those of every selection, fragments expanded.
+pub const COMPARED: usize = 5 * FIELDS;
 
 /// What a selection costs, fragments expanded.
 #[derive(Clone, Copy, Default)]
@@ -35,6 +37,8 @@ struct Cost {
     depth: usize,
     /// Fields of the selection itself, not of what is below.
     here: usize,
+    /// How deep fields and fragments nest.
+    levels: usize,
 }
 
 /// The fragments of a document, each with its cost once it is known; none while it is being counted.
@@ -42,11 +46,16 @@ struct Fragments<'a> {
     document: &'a ExecutableDocument,
     known: HashMap<&'a Name, Option<Cost>>,
     directives: usize,
+    compared: usize,
+    looked_at: usize,
 }
 
-/// Whether a document is within its bounds; if not, the sentence that says which one it exceeds.
-pub fn check(document: &ExecutableDocument) -> Result<(), String> {
-    let mut fragments = Fragments { document, known: HashMap::new(), directives: 0 };
+/// Whether a document is within its bounds, and how many selections were looked at to tell: no more than it has.
+///
+/// # Errors
+/// The sentence that says which bound it exceeds.
+pub fn check(document: &ExecutableDocument) -> Result<usize, String> {
+    let mut fragments = Fragments { document, known: HashMap::new(), directives: 0, compared: 0, looked_at: 0 };
     for (index, (_, operation)) in document.operations.iter().enumerate() {
         if index >= OPERATIONS {
             return Err(format!("A document has at most {OPERATIONS} operations."));
@@ -55,18 +64,21 @@ pub fn check(document: &ExecutableDocument) -> Result<(), String> {
             return Err(format!("At most {ROOT_FIELDS} fields can be selected at the root."));
         }
     }
-    Ok(())
+    // The engine looks into those that no operation uses as well, before it refuses them.
+    for name in document.fragments.keys() {
+        fragments.of_fragment(name, 0)?;
+    }
+    Ok(fragments.looked_at)
 }
 
 impl<'a> Fragments<'a> {
     /// The level counts every kind of nesting, so that the call stack is bounded too.
     fn cost(&mut self, selections: &'a SelectionSet, level: usize) -> Result<Cost, String> {
-        if level > LEVELS {
-            return Err(format!("Selections nest at most {DEPTH} deep."));
-        }
+        within_levels(level)?;
         let level = level + 1;
         let mut total = Cost::default();
         for selection in &selections.items {
+            self.looked_at += 1;
             self.directives += selection.node.directives().len();
             if self.directives > DIRECTIVES {
                 return Err(format!("A document has at most {DIRECTIVES} directives."));
@@ -74,7 +86,7 @@ impl<'a> Fragments<'a> {
             let cost = match &selection.node {
                 Selection::Field(field) => {
                     let below = self.cost(&field.node.selection_set.node, level)?;
-                    Cost { fields: below.fields.saturating_add(1), depth: below.depth + 1, here: 1 }
+                    Cost { fields: below.fields.saturating_add(1), depth: below.depth + 1, here: 1, ..below }
                 }
                 Selection::InlineFragment(fragment) => self.cost(&fragment.node.selection_set.node, level)?,
                 Selection::FragmentSpread(spread) => self.of_fragment(&spread.node.fragment_name.node, level)?,
@@ -83,6 +95,7 @@ impl<'a> Fragments<'a> {
                 fields: total.fields.saturating_add(cost.fields),
                 depth: total.depth.max(cost.depth),
                 here: total.here.saturating_add(cost.here),
+                levels: total.levels.max(cost.levels + 1),
             };
         }
         if total.depth > DEPTH {
@@ -91,22 +104,33 @@ impl<'a> Fragments<'a> {
         if total.fields > FIELDS {
             return Err(format!("At most {FIELDS} fields can be selected."));
         }
+        self.compared += total.here;
+        if self.compared > COMPARED {
+            return Err(format!("All selections of a document together have at most {COMPARED} fields."));
+        }
         Ok(total)
     }
 
     fn of_fragment(&mut self, name: &'a Name, level: usize) -> Result<Cost, String> {
         match self.known.get(name) {
-            Some(Some(cost)) => return Ok(*cost),
+            Some(Some(cost)) => return within_levels(level + cost.levels).map(|()| *cost),
             Some(None) => return Err("Fragments must not contain themselves.".to_owned()),
             None => {}
         }
-        // One that is not there costs nothing here: the engine says so better.
-        let Some(fragment) = self.document.fragments.get(name) else { return Ok(Cost::default()) };
+        // One that is not there is left to the engine, which says so better. It counts as a field: if it were free, the
+        // fragments that spread it could be spread without end.
+        let Some(fragment) = self.document.fragments.get(name) else {
+            return Ok(Cost { fields: 1, here: 1, ..Cost::default() });
+        };
         self.known.insert(name, None);
         let cost = self.cost(&fragment.node.selection_set.node, level)?;
         self.known.insert(name, Some(cost));
         Ok(cost)
     }
+}
+
+fn within_levels(level: usize) -> Result<(), String> {
+    if level > LEVELS { Err(format!("Selections nest at most {DEPTH} deep.")) } else { Ok(()) }
 }
 
 /// Puts the root fields of subscriptions where the engine looks for them: it passes over fragments there. A subscription

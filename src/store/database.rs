@@ -94,7 +94,15 @@ impl Database {
                 .busy_timeout(Duration::from_secs(5))
                 .pragma("secure_delete", "ON")
                 .disable_statement_logging();
-            let pool = |size| SqlitePoolOptions::new().max_connections(size).acquire_timeout(ACQUIRE_TIMEOUT);
+            let pool = |size| {
+                // SQLite ends a transaction by itself where a COMMIT fails or the disk is full. sqlx does not hear of it,
+                // and would begin none on that connection any more.
+                let options = SqlitePoolOptions::new().max_connections(size).acquire_timeout(ACQUIRE_TIMEOUT);
+                options.before_acquire(|connection, _| {
+                    let fit = !connection.is_in_transaction();
+                    Box::pin(async move { Ok(fit) })
+                })
+            };
             // The writer connects first: it makes the file, and readers of a WAL database need it to exist.
             let writer = pool(1).connect_with(options.clone()).await?;
             let readers = pool(READERS).connect_with(options).await?;

@@ -4,7 +4,9 @@
 
 mod auth;
 mod cli;
+mod corpus;
 mod domain;
+mod faults;
 mod graphql;
 mod mail;
 mod pages;

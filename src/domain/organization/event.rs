@@ -48,6 +48,7 @@ pub struct ExpiryChange {
 
 /// Times in events: always six decimals and `Z`, so that one moment has one text under the hash.
 mod time {
+    use chrono::SubsecRound;
     use serde::{Deserialize, Deserializer, Serializer};
 
     use crate::domain::Timestamp;
@@ -61,12 +62,14 @@ mod time {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
-        Timestamp::deserialize(deserializer)
+        // A time is what would be written of it.
+        Ok(Timestamp::deserialize(deserializer)?.trunc_subsecs(6))
     }
 }
 
 /// The same for times that may be none.
 mod optional_time {
+    use chrono::SubsecRound;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     use crate::domain::Timestamp;
@@ -77,7 +80,7 @@ mod optional_time {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-        Option::<Timestamp>::deserialize(deserializer)
+        Ok(Option::<Timestamp>::deserialize(deserializer)?.map(|at| at.trunc_subsecs(6)))
     }
 }
 
