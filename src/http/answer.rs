@@ -51,7 +51,9 @@ pub(super) fn without_quotes(mut answer: Answer) -> Answer {
     answer
 }
 
-/// What a panic said, for the log.
-pub(super) fn said(panic: &(dyn Any + Send)) -> Option<&str> {
-    panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied())
+/// A mistake of ours: one sentence with a reference for the caller, and what the panic said for the log.
+pub(super) fn mistake(reference: &str, panic: &(dyn Any + Send)) -> String {
+    let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    tracing::error!(reference, said, "a request panicked");
+    format!("Something went wrong here; the reference is {reference}.")
 }

@@ -4,12 +4,12 @@
 //! *Promises.* One task serves a connection: its operations are streams that take turns, and a client that does not read
 //! holds up nobody but itself. Every close has the protocol's own code. *Limits.* See the constants.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, panic::AssertUnwindSafe, time::Duration};
 
 use async_graphql::{
     Response as Answer,
     futures_util::{
-        StreamExt,
+        FutureExt, StreamExt,
         stream::{AbortHandle, BoxStream, SelectAll, abortable, once},
     },
 };
@@ -28,7 +28,8 @@ use tokio::time::Instant;
 
 use super::{
     Api,
-    answer::{access_ended, not_run, refused},
+    answer::{access_ended, mistake, not_run, refused},
+    connections::Place,
     cost,
     graphql::{bearer, problem, read_bearer},
     operation::Operation,
@@ -97,6 +98,7 @@ pub(super) async fn serve(api: Api, mut parts: Parts, origin: Origin) -> Respons
         Some(Ok(credential)) => Some(SecretString::from(credential)),
         None => None,
     };
+    let place = parts.extensions.get::<Place>().cloned();
     let upgrade = match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
         Ok(upgrade) => upgrade,
         Err(rejection) => return rejection.into_response(),
@@ -117,6 +119,7 @@ pub(super) async fn serve(api: Api, mut parts: Parts, origin: Origin) -> Respons
                 started: 0,
             };
             connection.speak(socket).await;
+            drop(place);
         })
 }
 
@@ -141,9 +144,13 @@ struct Connection {
 
 impl Connection {
     async fn speak(mut self, mut socket: WebSocket) {
-        let close = match self.converse(&mut socket).await {
-            Ok(()) => return,
-            Err(close) => close,
+        let close = match AssertUnwindSafe(self.converse(&mut socket)).catch_unwind().await {
+            Ok(Ok(())) => return,
+            Ok(Err(close)) => close,
+            Err(panic) => {
+                mistake(&self.origin.request_id, &*panic);
+                INTERNAL
+            }
         };
         let frame = CloseFrame { code: close.0, reason: close.1.into() };
         let _ = tokio::time::timeout(WRITE_LIMIT, socket.send(Message::Close(Some(frame)))).await;
