@@ -28,7 +28,7 @@ const CONNECTIONS: u32 = 20_000;
 const HEAD_TIME_LIMIT: Duration = Duration::from_secs(75);
 /// How many headers a request may have.
 const HEADERS: usize = 100;
-/// The longest head of a request, with its address, in bytes. The buffers of a connection do not grow beyond it.
+/// How long the head of a request may be before its end is seen, its address included, in bytes.
 const HEAD_LIMIT: usize = 32 * 1024;
 /// How long a client may take nothing of what is sent to it.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);

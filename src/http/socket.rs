@@ -108,6 +108,7 @@ pub(super) async fn serve(api: Api, mut parts: Parts, origin: Origin) -> Respons
         .read_buffer_size(BUFFER)
         .write_buffer_size(BUFFER)
         .max_message_size(MESSAGE_LIMIT)
+        .max_frame_size(MESSAGE_LIMIT)
         .on_upgrade(move |socket| async move {
             let connection = Connection {
                 api,

@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -28,6 +28,7 @@ export async function startService(variables) {
   child.stdout.resume();
   return {
     url,
+    pid: child.pid,
     /** The folder of its data; letters are files in `mail`. */
     data,
     /** Posts a document; resolves to the status and the body. */
@@ -45,4 +46,20 @@ export async function startService(variables) {
       await rm(data, { recursive: true, force: true });
     },
   };
+}
+
+/** Signs somebody in by the letter that the service keeps. */
+export async function signIn(email, at) {
+  await at.ask(`mutation { requestSignIn(input: { email: "${email}" }) { userErrors { code } } }`);
+  const folder = path.join(at.data, 'mail');
+  for (;;) {
+    const letters = await readdir(folder).catch(() => []);
+    const texts = await Promise.all(letters.filter((name) => name.endsWith('.eml')).map((name) => readFile(path.join(folder, name), 'utf8')));
+    const token = texts.find((text) => text.includes(email))?.match(/sign-in\?token=([A-Za-z0-9]+)/)?.[1];
+    if (token) {
+      const { body } = await at.ask(`mutation { completeSignIn(input: { token: "${token}" }) { sessionToken } }`);
+      return body.data.completeSignIn.sessionToken;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }

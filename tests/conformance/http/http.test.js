@@ -13,7 +13,7 @@ import { createClient as createStream } from 'graphql-sse';
 import { createClient as createSocket } from 'graphql-ws';
 import WebSocket from 'ws';
 
-import { startService } from '../service.js';
+import { signIn as signInAt, startService } from '../service.js';
 
 let service;
 let session;
@@ -23,21 +23,7 @@ const EVENTS = `subscription ($id: ID!, $after: String) {
   organizationEvents(organizationId: $id, after: $after) { cursor node { sequence type } }
 }`;
 
-/** Signs somebody in by the letter that the service keeps. */
-async function signIn(email, at = service) {
-  await at.ask(`mutation { requestSignIn(input: { email: "${email}" }) { userErrors { code } } }`);
-  const folder = path.join(at.data, 'mail');
-  for (;;) {
-    const letters = await readdir(folder).catch(() => []);
-    const texts = await Promise.all(letters.filter((name) => name.endsWith('.eml')).map((name) => readFile(path.join(folder, name), 'utf8')));
-    const token = texts.find((text) => text.includes(email))?.match(/sign-in\?token=([A-Za-z0-9]+)/)?.[1];
-    if (token) {
-      const { body } = await at.ask(`mutation { completeSignIn(input: { token: "${token}" }) { sessionToken } }`);
-      return body.data.completeSignIn.sessionToken;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
+const signIn = (email, at = service) => signInAt(email, at);
 
 before(async () => {
   service = await startService({ ORGLEDGER_CORS_ORIGINS: 'https://app.example.com' });

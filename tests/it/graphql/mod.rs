@@ -6,10 +6,12 @@
 
 pub mod acme;
 mod api_keys;
+mod connections;
 mod cost;
 mod enterprise;
 mod help_pages;
 mod history;
+mod hostile;
 mod inside;
 mod invitations;
 mod isolation;
@@ -17,12 +19,15 @@ mod letters;
 mod limits;
 mod logo;
 mod may_i;
+mod media;
 mod members;
 mod membership_letters;
+mod mistakes;
 pub mod operations;
 mod organization;
 mod pages;
 mod paging;
+mod protocol;
 mod role_effects;
 mod roles;
 mod scene;
