@@ -43,8 +43,8 @@ use crate::{
 
 /// The one protocol that is spoken.
 const PROTOCOL: &str = "graphql-transport-ws";
-/// The buffers of a connection, in bytes; the default would hold 130 KiB for each.
-const BUFFER: usize = 4 * 1024;
+/// The buffers of a connection, in bytes, while its messages are small; the default would hold 130 KiB for each.
+const BUFFER: usize = 1024;
 /// The largest message, in bytes.
 const MESSAGE_LIMIT: usize = 256 * 1024;
 /// How long a client may take to begin.
@@ -98,30 +98,27 @@ pub(super) async fn serve(api: Api, mut parts: Parts, origin: Origin) -> Respons
         Some(Ok(credential)) => Some(SecretString::from(credential)),
         None => None,
     };
-    let place = parts.extensions.get::<Place>().cloned();
     let upgrade = match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
         Ok(upgrade) => upgrade,
         Err(rejection) => return rejection.into_response(),
     };
+    let mut connection = Box::new(Connection {
+        api,
+        origin,
+        credential: header,
+        begun: false,
+        operations: SelectAll::new(),
+        running: HashMap::new(),
+        started: 0,
+        _place: parts.extensions.remove(),
+    });
     upgrade
         .protocols([PROTOCOL])
         .read_buffer_size(BUFFER)
         .write_buffer_size(BUFFER)
         .max_message_size(MESSAGE_LIMIT)
         .max_frame_size(MESSAGE_LIMIT)
-        .on_upgrade(move |socket| async move {
-            let connection = Connection {
-                api,
-                origin,
-                credential: header,
-                begun: false,
-                operations: SelectAll::new(),
-                running: HashMap::new(),
-                started: 0,
-            };
-            connection.speak(socket).await;
-            drop(place);
-        })
+        .on_upgrade(async move |mut socket| connection.speak(&mut socket).await)
 }
 
 /// What an operation has to say, with the number under which it runs; none at its end.
@@ -141,11 +138,12 @@ struct Connection {
     operations: SelectAll<BoxStream<'static, Turn>>,
     running: HashMap<String, Running>,
     started: u64,
+    _place: Option<Place>,
 }
 
 impl Connection {
-    async fn speak(mut self, mut socket: WebSocket) {
-        let close = match AssertUnwindSafe(self.converse(&mut socket)).catch_unwind().await {
+    async fn speak(&mut self, socket: &mut WebSocket) {
+        let close = match AssertUnwindSafe(self.converse(socket)).catch_unwind().await {
             Ok(Ok(())) => return,
             Ok(Err(close)) => close,
             Err(panic) => {
@@ -170,7 +168,10 @@ impl Connection {
                     answered = true;
                     match message {
                         None | Some(Err(_) | Ok(Message::Close(_))) => return Ok(()),
-                        Some(Ok(Message::Text(text))) => reply = self.hear(text.as_bytes()).await?,
+                        Some(Ok(Message::Text(text))) => {
+                            // What hearing takes is given back before waiting: thousands of sockets wait at a time.
+                            reply = Box::pin(self.hear(text.as_bytes())).await?;
+                        }
                         Some(Ok(Message::Binary(_))) => return Err(BAD_MESSAGE),
                         Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                     }

@@ -63,3 +63,13 @@ export async function signIn(email, at) {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
+
+/** The memory of a process in MB: what it has now, and the most it ever had. */
+export async function memory(pid) {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  const megabytes = (name) => Number(status.match(new RegExp(`${name}:\\s+(\\d+)`))[1]) / 1024;
+  return { now: megabytes('VmRSS').toFixed(1), most: megabytes('VmHWM').toFixed(1) };
+}
+
+/** Waits so long. */
+export const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));

@@ -2,10 +2,9 @@
 // organization, each on a socket of its own. `node sockets.js 10000`; `ORGLEDGER_BIN` names the program to measure, and the
 // shell has to allow as many open files (`ulimit -n 20000`). It reports and asserts nothing but that all stay open.
 
-import { readFile } from 'node:fs/promises';
 import WebSocket from 'ws';
 
-import { signIn, startService } from './service.js';
+import { memory, pause, signIn, startService } from './service.js';
 
 const count = Number(process.argv[2] ?? 10_000);
 /** How many are opened at a time. */
@@ -13,15 +12,6 @@ const AT_ONCE = 200;
 /** How many go out from one address: an address has some 28,000 ports for one destination. */
 const AN_ADDRESS = 20_000;
 const EVENTS = `subscription ($id: ID!) { organizationEvents(organizationId: $id) { cursor node { id type data } } }`;
-
-/** The memory of a process in MB: what it has now, and the most it ever had. */
-async function memory(pid) {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  const megabytes = (name) => Number(status.match(new RegExp(`${name}:\\s+(\\d+)`))[1]) / 1024;
-  return { now: megabytes('VmRSS').toFixed(1), most: megabytes('VmHWM').toFixed(1) };
-}
-
-const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /** A socket with one subscription; resolves once the two events of a new organization have come. */
 function follow(url, credential, organization, number) {
