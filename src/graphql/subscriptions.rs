@@ -76,7 +76,7 @@ impl SubscriptionRoot {
         // Where a stream of events broke, its reader goes on; the document still says where it began.
         let broke = request(ctx)?.last_event_id.as_deref();
         let start = broke.or(after.as_deref()).map_or(Start::Beginning, Start::After);
-        let mut reader = Reader::open(ctx, &organization_id, start, permission).await?;
+        let mut reader = Box::pin(Reader::open(ctx, &organization_id, start, permission)).await?;
         let ctx = ctx.clone();
         Ok(async_stream::stream! {
             loop {
@@ -86,7 +86,7 @@ impl SubscriptionRoot {
                     Err(error) => { yield Err(error); break }
                 };
                 let taken: Vec<_> = turn.events.iter().filter(|event| filter.takes(event.event.name())).cloned().collect();
-                match edges(&ctx, &turn.access, &taken).await {
+                match Box::pin(edges(&ctx, &turn.access, &taken)).await {
                     Ok(edges) => for edge in edges { yield Ok(edge) },
                     Err(error) => { yield Err(error); break }
                 }
@@ -105,7 +105,7 @@ impl SubscriptionRoot {
         ctx: &Context<'_>,
         #[graphql(desc = "Whose changes.")] organization_id: ID,
     ) -> Result<impl Stream<Item = Result<OrganizationChange>>> {
-        let mut reader = Reader::open(ctx, &organization_id, Start::Now, None).await?;
+        let mut reader = Box::pin(Reader::open(ctx, &organization_id, Start::Now, None)).await?;
         let ctx = ctx.clone();
         Ok(async_stream::stream! {
             yield Ok(OrganizationChange { cursor: ledger_cursor(reader.sequence), areas: Vec::new() });
@@ -197,33 +197,37 @@ impl Reader {
 
     /// The next events; none once the organization has ended and its end was read.
     async fn next(&mut self, ctx: &Context<'_>) -> Result<Option<Turn>> {
-        let store = store(ctx)?;
-        loop {
-            if self.ended {
-                return Ok(None);
-            }
+        while !self.ended {
             self.head.mark_unchanged();
-            let events =
-                history::next(&store.database, self.organization, self.sequence, PAGE).await.or_internal(ctx)?;
-            self.ended = matches!(events.last().map(|last| &last.event), Some(Event::OrganizationDeleted {}));
-            let Some(last) = events.last() else {
-                let standing = *self.standing.borrow_and_update();
-                self.check(standing)?;
-                // A wake-up is a hint: whatever it was, the ledger is read again.
-                tokio::select! {
-                    _ = self.head.changed() => {}
-                    _ = self.standing.changed() => {}
-                }
-                continue;
-            };
-            // Whoever follows an organization to its end reads the end, though nobody has access to it any more.
-            if !self.ended {
-                let standing = standing(store, self.credential, self.organization).await.or_internal(ctx)?;
-                self.check(standing)?;
+            // What reading takes is given back before waiting: thousands wait at a time.
+            let turn = Box::pin(self.read(ctx)).await?;
+            if turn.is_some() {
+                return Ok(turn);
             }
-            self.sequence = last.sequence;
-            return Ok(Some(Turn { access: Arc::clone(&self.access), events }));
+            let standing = *self.standing.borrow_and_update();
+            self.check(standing)?;
+            // A wake-up is a hint: whatever it was, the ledger is read again.
+            tokio::select! {
+                _ = self.head.changed() => {}
+                _ = self.standing.changed() => {}
+            }
         }
+        Ok(None)
+    }
+
+    /// The events that there are; none where there are none yet.
+    async fn read(&mut self, ctx: &Context<'_>) -> Result<Option<Turn>> {
+        let store = store(ctx)?;
+        let events = history::next(&store.database, self.organization, self.sequence, PAGE).await.or_internal(ctx)?;
+        let Some(last) = events.last() else { return Ok(None) };
+        self.ended = matches!(last.event, Event::OrganizationDeleted {});
+        // Whoever follows an organization to its end reads the end, though nobody has access to it any more.
+        if !self.ended {
+            let standing = standing(store, self.credential, self.organization).await.or_internal(ctx)?;
+            self.check(standing)?;
+        }
+        self.sequence = last.sequence;
+        Ok(Some(Turn { access: Arc::clone(&self.access), events }))
     }
 
     /// Whether the caller still has the access that the subscription needs.

@@ -4,6 +4,9 @@ use std::any::Any;
 
 use async_graphql::{Response as Answer, ServerError, Value};
 
+/// How many mistakes of a document are told; a small one may have thousands.
+const ERRORS: usize = 20;
+
 /// An answer of the schema's form with nothing but one error.
 pub(super) fn refused(code: &str, message: impl Into<String>) -> Box<Answer> {
     let mut error = ServerError::new(message, None);
@@ -33,6 +36,9 @@ pub(super) fn access_ended(answer: &Answer) -> bool {
 /// The answer with a code on every error, whoever made it: the engine's own have none, and mean a bad document. What
 /// the engine says of a document that cannot be parsed quotes it; the place is enough. So do its words about values.
 pub(super) fn without_quotes(mut answer: Answer) -> Answer {
+    if not_run(&answer) {
+        answer.errors.truncate(ERRORS);
+    }
     for error in &mut answer.errors {
         let extensions = error.extensions.get_or_insert_default();
         if extensions.get("code").is_some() {
@@ -51,7 +57,9 @@ pub(super) fn without_quotes(mut answer: Answer) -> Answer {
     answer
 }
 
-/// What a panic said, for the log.
-pub(super) fn said(panic: &(dyn Any + Send)) -> Option<&str> {
-    panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied())
+/// A mistake of ours: one sentence with a reference for the caller, and what the panic said for the log.
+pub(super) fn mistake(reference: &str, panic: &(dyn Any + Send)) -> String {
+    let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    tracing::error!(reference, said, "a request panicked");
+    format!("Something went wrong here; the reference is {reference}.")
 }

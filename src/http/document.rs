@@ -8,8 +8,8 @@ use std::collections::{HashMap, HashSet};
 use async_graphql::{
     Name, Positioned,
     parser::types::{
-        DocumentOperations, ExecutableDocument, FragmentDefinition, OperationDefinition, OperationType, Selection,
-        SelectionSet, TypeCondition,
+        Directive, DocumentOperations, ExecutableDocument, FragmentDefinition, OperationDefinition, OperationType,
+        Selection, SelectionSet, TypeCondition,
     },
 };
 
@@ -25,10 +25,15 @@ pub const FIELDS: usize = 2000;
 pub const OPERATIONS: usize = 50;
 /// How many fields an operation may have at its root, fragments expanded.
 pub const ROOT_FIELDS: usize = 50;
-/// How many directives may stand at the selections of a document.
+/// How many directives a document may have.
 pub const DIRECTIVES: usize = 200;
 /// How many fields the engine may have to compare with each other: those of every selection, fragments expanded.
 pub const COMPARED: usize = 5 * FIELDS;
+/// How many objects of the schema a document may ask for, guessed from how long lists in a schema are. What tools ask
+/// for, everything once, is guessed to be half a million; nothing in the engine stops an answer a thousand times as long.
+pub const INTROSPECTED: u64 = 1_000_000;
+/// How deep brackets of all kinds may nest.
+pub const NESTING: usize = 100;
 
 /// What a selection costs, fragments expanded.
 #[derive(Clone, Copy, Default)]
@@ -39,6 +44,8 @@ struct Cost {
     here: usize,
     /// How deep fields and fragments nest.
     levels: usize,
+    /// Fields, each as often as a schema may have it.
+    introspected: u64,
 }
 
 /// The fragments of a document, each with its cost once it is known; none while it is being counted.
@@ -50,18 +57,80 @@ struct Fragments<'a> {
     looked_at: usize,
 }
 
+/// Whether a text nests brackets deeper than the parser may be asked to follow: it calls itself for each, and a stack
+/// that overflows takes the whole service with it.
+pub fn nests_too_deep(text: &str) -> bool {
+    let (mut rest, mut depth, mut blocks) = (text, 0_usize, true);
+    while let Some(at) = rest.find(['{', '[', '(', '}', ']', ')', '#', '"']) {
+        let (token, after) = rest[at..].split_at(1);
+        rest = after;
+        match token {
+            "{" | "[" | "(" => depth += 1,
+            "}" | "]" | ")" => depth = depth.saturating_sub(1),
+            "#" => rest = after.find(['\n', '\r']).map_or("", |end| &after[end..]),
+            _ => match after.strip_prefix("\"\"").filter(|_| blocks).map(after_block) {
+                Some(Some(after_block)) => rest = after_block,
+                // To the parser, what no three quotes end begins with an empty string. No later one has an end either.
+                Some(None) => (rest, blocks) = (&after[1..], false),
+                None => rest = after_string(after),
+            },
+        }
+        if depth > NESTING {
+            return true;
+        }
+    }
+    false
+}
+
+/// What comes behind a string. One that is not closed ends with its line.
+fn after_string(mut text: &str) -> &str {
+    while let Some(at) = text.find(['"', '\\', '\n', '\r']) {
+        let (token, after) = text[at..].split_at(1);
+        if token != "\\" {
+            return after;
+        }
+        let mut escaped = after.chars();
+        escaped.next();
+        text = escaped.as_str();
+    }
+    ""
+}
+
+/// What comes behind a string in three quotes, if it has an end.
+fn after_block(mut text: &str) -> Option<&str> {
+    loop {
+        let at = text.find("\"\"\"")?;
+        let (inside, after) = (&text[..at], &text[at + 3..]);
+        if !inside.ends_with('\\') {
+            return Some(after);
+        }
+        text = after;
+    }
+}
+
 /// Whether a document is within its bounds, and how many selections were looked at to tell: no more than it has.
 ///
 /// # Errors
 /// The sentence that says which bound it exceeds.
 pub fn check(document: &ExecutableDocument) -> Result<usize, String> {
     let mut fragments = Fragments { document, known: HashMap::new(), directives: 0, compared: 0, looked_at: 0 };
+    for fragment in document.fragments.values() {
+        fragments.directives(&fragment.node.directives)?;
+    }
     for (index, (_, operation)) in document.operations.iter().enumerate() {
         if index >= OPERATIONS {
             return Err(format!("A document has at most {OPERATIONS} operations."));
         }
-        if fragments.cost(&operation.node.selection_set.node, 0)?.here > ROOT_FIELDS {
+        fragments.directives(&operation.node.directives)?;
+        for variable in &operation.node.variable_definitions {
+            fragments.directives(&variable.node.directives)?;
+        }
+        let cost = fragments.cost(&operation.node.selection_set.node, 0)?;
+        if cost.here > ROOT_FIELDS {
             return Err(format!("At most {ROOT_FIELDS} fields can be selected at the root."));
+        }
+        if cost.introspected > INTROSPECTED {
+            return Err("This asks for more of the schema than there is: ask for everything once.".to_owned());
         }
     }
     // The engine looks into those that no operation uses as well, before it refuses them.
@@ -72,6 +141,14 @@ pub fn check(document: &ExecutableDocument) -> Result<usize, String> {
 }
 
 impl<'a> Fragments<'a> {
+    fn directives(&mut self, directives: &[Positioned<Directive>]) -> Result<(), String> {
+        self.directives += directives.len();
+        if self.directives > DIRECTIVES {
+            return Err(format!("A document has at most {DIRECTIVES} directives."));
+        }
+        Ok(())
+    }
+
     /// The level counts every kind of nesting, so that the call stack is bounded too.
     fn cost(&mut self, selections: &'a SelectionSet, level: usize) -> Result<Cost, String> {
         within_levels(level)?;
@@ -79,14 +156,18 @@ impl<'a> Fragments<'a> {
         let mut total = Cost::default();
         for selection in &selections.items {
             self.looked_at += 1;
-            self.directives += selection.node.directives().len();
-            if self.directives > DIRECTIVES {
-                return Err(format!("A document has at most {DIRECTIVES} directives."));
-            }
+            self.directives(selection.node.directives())?;
             let cost = match &selection.node {
                 Selection::Field(field) => {
                     let below = self.cost(&field.node.selection_set.node, level)?;
-                    Cost { fields: below.fields.saturating_add(1), depth: below.depth + 1, here: 1, ..below }
+                    let times = in_a_schema(&field.node.name.node);
+                    Cost {
+                        fields: below.fields.saturating_add(1),
+                        depth: below.depth + 1,
+                        here: 1,
+                        introspected: below.introspected.saturating_mul(times).saturating_add(1),
+                        ..below
+                    }
                 }
                 Selection::InlineFragment(fragment) => self.cost(&fragment.node.selection_set.node, level)?,
                 Selection::FragmentSpread(spread) => self.of_fragment(&spread.node.fragment_name.node, level)?,
@@ -96,6 +177,7 @@ impl<'a> Fragments<'a> {
                 depth: total.depth.max(cost.depth),
                 here: total.here.saturating_add(cost.here),
                 levels: total.levels.max(cost.levels + 1),
+                introspected: total.introspected.saturating_add(cost.introspected),
             };
         }
         if total.depth > DEPTH {
@@ -131,6 +213,16 @@ impl<'a> Fragments<'a> {
 
 fn within_levels(level: usize) -> Result<(), String> {
     if level > LEVELS { Err(format!("Selections nest at most {DEPTH} deep.")) } else { Ok(()) }
+}
+
+/// How many objects a field of introspection stands for. Nothing else in the schema has these names.
+fn in_a_schema(field: &str) -> u64 {
+    match field {
+        "types" => 200,
+        "fields" | "inputFields" | "enumValues" | "interfaces" | "possibleTypes" | "directives" => 10,
+        "args" => 4,
+        _ => 1,
+    }
 }
 
 /// Puts the root fields of subscriptions where the engine looks for them: it passes over fragments there. A subscription

@@ -133,6 +133,9 @@ fn not_trusted() -> Box<Answer> {
 
 /// Parses a text and holds it to its bounds.
 fn parse(text: &str) -> Result<Arc<Known>, Box<Answer>> {
+    if document::nests_too_deep(text) {
+        return Err(refused("QUERY_TOO_COMPLEX", format!("Brackets nest at most {} deep.", document::NESTING)));
+    }
     let mut document =
         parse_query(text).map_err(|error| Box::new(without_quotes(Answer::from_errors(vec![error.into()]))))?;
     document::check(&document).map_err(|message| refused("QUERY_TOO_COMPLEX", message))?;

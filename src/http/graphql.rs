@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use async_graphql::{Response as Answer, parser::types::OperationType, value};
 use axum::{
-    body::{Body, Bytes, to_bytes},
-    extract::{ConnectInfo, State},
+    body::Bytes,
+    extract::{ConnectInfo, FromRequest, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
 
 use super::{
-    Api, BODY_LIMIT, Client, REQUEST_ID,
+    Api, Client,
     answer::not_run,
     cost, events,
     media::{Media, negotiate},
@@ -73,21 +73,20 @@ pub(super) async fn post(
     State(api): State<Api>,
     ConnectInfo(client): Client,
     headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Response {
     let origin = api.origin(&headers, client);
-    let response = match read(&headers, body).await {
+    match read(&headers, request).await {
         Ok(body) => match Params::from_json(&body) {
-            Some(params) => respond(&api, &headers, origin.clone(), params, Transport::Post).await,
+            Some(params) => respond(&api, &headers, origin, params, Transport::Post).await,
             None => bad(StatusCode::BAD_REQUEST, "Send one GraphQL request as a JSON object."),
         },
         Err(response) => *response,
-    };
-    named(response, &origin)
+    }
 }
 
 /// The body, if it is JSON in UTF-8 and comes in time.
-async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Box<Response>> {
+async fn read(headers: &HeaderMap, request: Request) -> Result<Bytes, Box<Response>> {
     let refuse = |status, message| Err(Box::new(bad(status, message)));
     let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut parts = media.split(';').map(str::trim);
@@ -96,19 +95,18 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Box<Response>> {
     if !json || charset.is_some_and(|charset| charset.trim_matches('"') != "utf-8") {
         return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Send application/json, in UTF-8.");
     }
-    match tokio::time::timeout(BODY_TIME_LIMIT, to_bytes(body, BODY_LIMIT)).await {
+    match tokio::time::timeout(BODY_TIME_LIMIT, Bytes::from_request(request, &())).await {
         Ok(Ok(body)) => Ok(body),
-        Ok(Err(_)) => refuse(StatusCode::PAYLOAD_TOO_LARGE, "A request has at most 256 KiB."),
+        Ok(Err(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            refuse(StatusCode::PAYLOAD_TOO_LARGE, "A request has at most 256 KiB.")
+        }
+        Ok(Err(_)) => refuse(StatusCode::BAD_REQUEST, "The body did not come as its head says."),
         Err(_) => refuse(StatusCode::REQUEST_TIMEOUT, "The request did not come in time."),
     }
 }
 
 /// GET: a WebSocket, a query, or a subscription as server-sent events.
-pub(super) async fn get(
-    State(api): State<Api>,
-    ConnectInfo(client): Client,
-    request: axum::extract::Request,
-) -> Response {
+pub(super) async fn get(State(api): State<Api>, ConnectInfo(client): Client, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     let origin = api.origin(&parts.headers, client);
     let upgrade =
@@ -116,19 +114,10 @@ pub(super) async fn get(
     if upgrade {
         return socket::serve(api, parts, origin).await;
     }
-    let response = match Params::from_query(parts.uri.query().unwrap_or_default()) {
-        Some(params) => respond(&api, &parts.headers, origin.clone(), params, Transport::Get).await,
+    match Params::from_query(parts.uri.query().unwrap_or_default()) {
+        Some(params) => respond(&api, &parts.headers, origin, params, Transport::Get).await,
         None => bad(StatusCode::BAD_REQUEST, "The parameters variables and extensions are JSON objects."),
-    };
-    named(response, &origin)
-}
-
-/// Every answer names its request.
-fn named(mut response: Response, origin: &Origin) -> Response {
-    if let Ok(id) = HeaderValue::from_str(&origin.request_id) {
-        response.headers_mut().insert(REQUEST_ID, id);
     }
-    response
 }
 
 async fn respond(api: &Api, headers: &HeaderMap, origin: Origin, params: Params, transport: Transport) -> Response {
@@ -149,7 +138,11 @@ async fn respond(api: &Api, headers: &HeaderMap, origin: Origin, params: Params,
     let response = match operation {
         Ok(operation) => admitted(api, headers, (principal, origin, transport), operation).await,
         Err(answer) => {
-            let media = negotiate(accept, OperationType::Query).unwrap_or(Media::Json);
+            let media = match negotiate(accept, OperationType::Query) {
+                // Nothing is streamed: who waits for events has to see by the status that there will be none.
+                Some(Media::EventStream) => Media::GraphqlResponse,
+                media => media.unwrap_or(Media::Json),
+            };
             encode(media, &answer.extension("cost", value!({ "units": units })))
         }
     };

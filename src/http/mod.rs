@@ -1,6 +1,7 @@
 //! HTTP: one endpoint for GraphQL, and the small pages behind the links in letters.
 
 mod answer;
+mod connections;
 pub mod cost;
 pub mod document;
 pub mod documents;
@@ -14,19 +15,21 @@ mod params;
 mod people;
 mod socket;
 
-use std::{io, net::SocketAddr, str::FromStr, sync::Arc, time::Duration};
+pub use connections::serve;
+
+use std::{net::SocketAddr, panic::AssertUnwindSafe, str::FromStr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::{ConnectInfo, DefaultBodyLimit, Request},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
-    middleware::{Next, from_fn},
+    extract::{ConnectInfo, DefaultBodyLimit, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    middleware::{Next, from_fn_with_state},
     response::Response,
     routing::{get, post, put},
 };
-
-use tokio::{net::TcpListener, sync::watch};
-use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer};
+use futures_util::FutureExt;
+use tokio::{sync::watch, time::timeout};
+use tower_http::cors::CorsLayer;
 
 use documents::Documents;
 
@@ -43,6 +46,8 @@ pub const BODY_LIMIT: usize = 256 * 1024;
 const USER_AGENT_LIMIT: usize = 500;
 /// The longest request id that is taken from a caller.
 const REQUEST_ID_LIMIT: usize = 64;
+/// How long a request may take until its answer begins. Most have less; this is for what has no limit of its own.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// The header that names a request, in and out.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -173,15 +178,22 @@ impl Api {
         &self.commands.store
     }
 
-    /// Where a request came from. Every request has an id, its own or one of ours.
+    /// The name of a request: its own, where it has a sound one, or one of ours.
+    fn request_id(&self, headers: &HeaderMap) -> HeaderValue {
+        let sound = |id: &&HeaderValue| {
+            (1..=REQUEST_ID_LIMIT).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
+        };
+        let own = headers.get(REQUEST_ID).filter(sound).cloned();
+        let of_ours = || HeaderValue::try_from(self.store().entropy.base62(22)).ok();
+        own.or_else(of_ours).unwrap_or(HeaderValue::from_static("nameless"))
+    }
+
+    /// Where a request came from.
     fn origin(&self, headers: &HeaderMap, client: SocketAddr) -> Origin {
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-        let wellformed =
-            |id: &&str| (1..=REQUEST_ID_LIMIT).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
-        let request_id = text(REQUEST_ID).filter(wellformed).map(str::to_owned);
         let user_agent = text(header::USER_AGENT).map(|agent| agent.chars().take(USER_AGENT_LIMIT).collect());
         Origin {
-            request_id: request_id.unwrap_or_else(|| self.store().entropy.base62(22)),
+            request_id: text(REQUEST_ID).unwrap_or_default().to_owned(),
             ip: Some(self.client_address(headers, client)),
             user_agent,
             reason: None,
@@ -204,8 +216,7 @@ pub fn router(api: Api) -> Router {
         .route("/health", get(|| async { "ok\n" }))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(cors(&api))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(harden))
+        .layer(from_fn_with_state(api.clone(), frame))
         .with_state(api)
 }
 
@@ -230,38 +241,22 @@ fn cors(api: &Api) -> CorsLayer {
         .max_age(Duration::from_hours(1))
 }
 
-/// A handler made a mistake: the client gets an answer all the same, and the log what happened.
-#[expect(clippy::needless_pass_by_value, reason = "the form that the layer asks for")]
-fn panicked(panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
-    let said = answer::said(&*panic);
-    tracing::error!(said, "a request panicked");
-    graphql::problem(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "Something went wrong here.")
-}
-
-/// How long requests may go on after the service was told to stop.
-const GRACE: Duration = Duration::from_secs(10);
-
-/// Serves until it is told to stop. A client that keeps its connection busy does not keep the service.
-pub async fn serve(listener: TcpListener, api: Api, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
-    let stopping = api.stop.clone();
-    let mut stopped = api.stopping();
-    let service = router(api).into_make_service_with_connect_info::<SocketAddr>();
-    let told = async move {
-        stop.await;
-        // Streams and sockets end by themselves.
-        stopping.send_replace(true);
+/// What every request goes through, whoever answers it: it has a name and comes to an end, and no mistake of ours
+/// takes its connection down.
+async fn frame(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+    let id = api.request_id(request.headers());
+    request.headers_mut().insert(REQUEST_ID, id.clone());
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let mut response = match timeout(TIME_LIMIT, answer).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(panic)) => {
+            let sentence = answer::mistake(id.to_str().unwrap_or_default(), &*panic);
+            graphql::problem(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", &sentence)
+        }
+        Err(_) => graphql::problem(StatusCode::REQUEST_TIMEOUT, "TIMEOUT", "This took too long and was given up."),
     };
-    let server = axum::serve(listener, service).with_graceful_shutdown(told);
-    tokio::select! {
-        result = async { server.await } => result,
-        () = async { stopped.stopped().await; tokio::time::sleep(GRACE).await } => Ok(()),
-    }
-}
-
-/// What every answer says to browsers.
-async fn harden(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
     let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id);
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

@@ -1,6 +1,6 @@
 //! One operation, from what a client asks to what the engine runs: the same steps for every transport.
 
-use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
+use std::{panic::AssertUnwindSafe, time::Duration};
 
 use async_graphql::{
     Request, Response as Answer, Variables,
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{
     Api,
-    answer::{bad_request, refused, said, without_quotes},
+    answer::{bad_request, mistake, refused, without_quotes},
     cost,
     params::Params,
 };
@@ -67,7 +67,7 @@ impl Operation {
         let run = AssertUnwindSafe(api.schema.execute(self.request.data(context))).catch_unwind();
         match tokio::time::timeout(TIME_LIMIT, run).await {
             Ok(Ok(answer)) => without_quotes(answer),
-            Ok(Err(panic)) => panicked(&reference, &*panic),
+            Ok(Err(panic)) => *refused("INTERNAL", mistake(&reference, &*panic)),
             Err(_) => *refused("TIMEOUT", "This took too long and was given up."),
         }
     }
@@ -83,15 +83,8 @@ impl Operation {
         answers
             .map(move |answer| match answer {
                 Ok(answer) => without_quotes(answer),
-                Err(panic) => panicked(&reference, &*panic),
+                Err(panic) => *refused("INTERNAL", mistake(&reference, &*panic)),
             })
             .boxed()
     }
-}
-
-/// A mistake of ours: one sentence and a reference for the caller, everything else for the log.
-fn panicked(reference: &str, panic: &(dyn Any + Send)) -> Answer {
-    let said = said(panic);
-    tracing::error!(reference, said, "an operation panicked");
-    *refused("INTERNAL", format!("Something went wrong here; the reference is {reference}."))
 }

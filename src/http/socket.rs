@@ -4,12 +4,12 @@
 //! *Promises.* One task serves a connection: its operations are streams that take turns, and a client that does not read
 //! holds up nobody but itself. Every close has the protocol's own code. *Limits.* See the constants.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, panic::AssertUnwindSafe, time::Duration};
 
 use async_graphql::{
     Response as Answer,
     futures_util::{
-        StreamExt,
+        FutureExt, StreamExt,
         stream::{AbortHandle, BoxStream, SelectAll, abortable, once},
     },
 };
@@ -28,7 +28,8 @@ use tokio::time::Instant;
 
 use super::{
     Api,
-    answer::{access_ended, not_run, refused},
+    answer::{access_ended, mistake, not_run, refused},
+    connections::Place,
     cost,
     graphql::{bearer, problem, read_bearer},
     operation::Operation,
@@ -42,8 +43,8 @@ use crate::{
 
 /// The one protocol that is spoken.
 const PROTOCOL: &str = "graphql-transport-ws";
-/// The buffers of a connection, in bytes; the default would hold 130 KiB for each.
-const BUFFER: usize = 4 * 1024;
+/// The buffers of a connection, in bytes, while its messages are small; the default would hold 130 KiB for each.
+const BUFFER: usize = 1024;
 /// The largest message, in bytes.
 const MESSAGE_LIMIT: usize = 256 * 1024;
 /// How long a client may take to begin.
@@ -101,23 +102,23 @@ pub(super) async fn serve(api: Api, mut parts: Parts, origin: Origin) -> Respons
         Ok(upgrade) => upgrade,
         Err(rejection) => return rejection.into_response(),
     };
+    let mut connection = Box::new(Connection {
+        api,
+        origin,
+        credential: header,
+        begun: false,
+        operations: SelectAll::new(),
+        running: HashMap::new(),
+        started: 0,
+        _place: parts.extensions.remove(),
+    });
     upgrade
         .protocols([PROTOCOL])
         .read_buffer_size(BUFFER)
         .write_buffer_size(BUFFER)
         .max_message_size(MESSAGE_LIMIT)
-        .on_upgrade(move |socket| async move {
-            let connection = Connection {
-                api,
-                origin,
-                credential: header,
-                begun: false,
-                operations: SelectAll::new(),
-                running: HashMap::new(),
-                started: 0,
-            };
-            connection.speak(socket).await;
-        })
+        .max_frame_size(MESSAGE_LIMIT)
+        .on_upgrade(async move |mut socket| connection.speak(&mut socket).await)
 }
 
 /// What an operation has to say, with the number under which it runs; none at its end.
@@ -137,13 +138,18 @@ struct Connection {
     operations: SelectAll<BoxStream<'static, Turn>>,
     running: HashMap<String, Running>,
     started: u64,
+    _place: Option<Place>,
 }
 
 impl Connection {
-    async fn speak(mut self, mut socket: WebSocket) {
-        let close = match self.converse(&mut socket).await {
-            Ok(()) => return,
-            Err(close) => close,
+    async fn speak(&mut self, socket: &mut WebSocket) {
+        let close = match AssertUnwindSafe(self.converse(socket)).catch_unwind().await {
+            Ok(Ok(())) => return,
+            Ok(Err(close)) => close,
+            Err(panic) => {
+                mistake(&self.origin.request_id, &*panic);
+                INTERNAL
+            }
         };
         let frame = CloseFrame { code: close.0, reason: close.1.into() };
         let _ = tokio::time::timeout(WRITE_LIMIT, socket.send(Message::Close(Some(frame)))).await;
@@ -162,7 +168,10 @@ impl Connection {
                     answered = true;
                     match message {
                         None | Some(Err(_) | Ok(Message::Close(_))) => return Ok(()),
-                        Some(Ok(Message::Text(text))) => reply = self.hear(text.as_bytes()).await?,
+                        Some(Ok(Message::Text(text))) => {
+                            // What hearing takes is given back before waiting: thousands of sockets wait at a time.
+                            reply = Box::pin(self.hear(text.as_bytes())).await?;
+                        }
                         Some(Ok(Message::Binary(_))) => return Err(BAD_MESSAGE),
                         Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                     }

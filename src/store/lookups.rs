@@ -12,9 +12,11 @@
 use std::{
     collections::{HashMap, HashSet},
     hash::Hash,
+    panic::{AssertUnwindSafe, resume_unwind},
     sync::Arc,
 };
 
+use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
@@ -123,7 +125,10 @@ impl<K: Key> Lookup<K> {
         tokio::spawn(async move {
             let mut some = Vec::with_capacity(AT_ONCE);
             while waiting.recv_many(&mut some, AT_ONCE).await > 0 {
-                answer(&database, clock.now(), &mut some).await;
+                let answered = AssertUnwindSafe(answer(&database, clock.now(), &mut some)).catch_unwind().await;
+                if answered.is_err() {
+                    some.clear();
+                }
             }
         });
         Self(sender)
@@ -133,7 +138,12 @@ impl<K: Key> Lookup<K> {
     pub async fn find(&self, key: K) -> Result<Option<K::Row>, Error> {
         let (answer, found) = oneshot::channel();
         self.0.send(Waiting { key, answer }).await.map_err(|_| Error::Stopped)?;
-        found.await.unwrap_or(Err(Error::Stopped))
+        match found.await {
+            Ok(found) => found,
+            Err(_) if self.0.is_closed() => Err(Error::Stopped),
+            // A mistake of ours ends whoever waited for it, as if each had made it, and nobody after them.
+            Err(_) => resume_unwind(Box::new("a look-up ended without an answer")),
+        }
     }
 }
 

@@ -28,6 +28,7 @@ export async function startService(variables) {
   child.stdout.resume();
   return {
     url,
+    pid: child.pid,
     /** The folder of its data; letters are files in `mail`. */
     data,
     /** Posts a document; resolves to the status and the body. */
@@ -87,3 +88,13 @@ export async function makeOrganization(service, owner, kind, emails = []) {
   }));
   return { id, session, members };
 }
+
+/** The memory of a process in MB: what it has now, and the most it ever had. */
+export async function memory(pid) {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  const megabytes = (name) => Number(status.match(new RegExp(`${name}:\\s+(\\d+)`))[1]) / 1024;
+  return { now: megabytes('VmRSS').toFixed(1), most: megabytes('VmHWM').toFixed(1) };
+}
+
+/** Waits so long. */
+export const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));

@@ -149,7 +149,7 @@ pub fn events(data: &[u8]) {
 pub fn documents(data: &[u8]) {
     static SCHEMA: LazyLock<graphql::ApiSchema> = LazyLock::new(|| graphql::builder().finish());
     let Ok(text) = from_utf8(data) else { return };
-    if text.len() > document::BYTES {
+    if text.len() > document::BYTES || document::nests_too_deep(text) {
         return;
     }
     let Ok(mut parsed) = parse_query(text) else { return };

@@ -31,14 +31,18 @@ const CRATES: &[(&str, &[&str])] = &[
     ("async_graphql_value", &["http"]),
     ("axum", &["http"]),
     ("clap", &["cli", "config"]),
+    ("hyper", &["http"]),
+    ("hyper_util", &["http"]),
     ("jsonwebtoken", &["auth"]),
     ("image", &["pictures"]),
     ("object_store", &["store"]),
     ("postgres_es", &["store"]),
     ("reqwest", &["auth"]),
     ("ring", &["auth"]),
+    ("rustix", &["http"]),
     ("sqlite_es", &["store"]),
     ("sqlx", &["store"]),
+    ("tokio_io_timeout", &["http"]),
 ];
 
 /// What the rules must not know of: they are decided the same at any time, on any machine, in any order.

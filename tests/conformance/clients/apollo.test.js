@@ -246,3 +246,11 @@ for (const [way, transport] of [['a socket', overSocket], ['server-sent events',
     await close();
   });
 }
+
+test('what may not run is refused by its status, where only a stream of events is accepted too', async () => {
+  const stream = createStream({ url: `${service.url}/graphql`, retryAttempts: 0 });
+  for (const query of ['{', 'subscription ($id: ID!) { organizationChanges(organizationId: $id) { cursor } }']) {
+    await assert.rejects(stream.iterate({ query }).next(), (error) => error.response?.status === 400);
+  }
+  stream.dispose();
+});

@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    net::SocketAddr,
+    future::pending,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -24,14 +24,14 @@ use orgledger::{
         Api, Settings,
         documents::{Documents, TrustedDocuments},
         pages::Letters,
-        router,
+        serve,
     },
     mail::{Transport, courier::Courier},
     store::{Database, Store, append::Origin, files::Files, ledger::Request},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, task::JoinSet};
 
 use super::operations;
 
@@ -55,13 +55,7 @@ pub struct Server {
     /// The letters that were found so far, oldest first.
     letters: Mutex<Vec<(PathBuf, String)>>,
     http: reqwest::Client,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+    _tasks: JoinSet<()>,
 }
 
 impl Server {
@@ -100,15 +94,9 @@ impl Server {
             proxies: 0,
         };
         let api = Api::new(commands, usage.clone(), settings);
-        let watching = api.watch.clone().run(store.clone());
-        let service = router(api);
-        let service = service.into_make_service_with_connect_info::<SocketAddr>();
-        let task = tokio::spawn(async move {
-            tokio::select! {
-                served = async { axum::serve(listener, service).await } => served.unwrap(),
-                () = watching => {}
-            }
-        });
+        let mut tasks = JoinSet::new();
+        tasks.spawn(api.watch.clone().run(store.clone()));
+        tasks.spawn(serve(listener, api, pending()));
         Self {
             url,
             clock,
@@ -120,7 +108,7 @@ impl Server {
             folder,
             letters: Mutex::default(),
             http: reqwest::Client::new(),
-            task,
+            _tasks: tasks,
         }
     }
 

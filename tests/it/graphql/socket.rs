@@ -53,7 +53,12 @@ impl Socket {
 
     /// Sends a message.
     pub async fn send(&mut self, message: Value) {
-        self.stream.send(Message::text(message.to_string())).await.unwrap();
+        self.say(&message.to_string()).await;
+    }
+
+    /// Sends a text that need not be a message.
+    pub async fn say(&mut self, text: &str) {
+        self.stream.send(Message::text(text)).await.unwrap();
     }
 
     /// Begins an operation.
