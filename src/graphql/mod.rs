@@ -6,6 +6,7 @@ use async_graphql::{Context, ID, Object, Result, Schema};
 mod api_keys;
 mod changes;
 pub mod context;
+mod data_exports;
 mod decisions;
 mod devices;
 mod errors;

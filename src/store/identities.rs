@@ -32,10 +32,11 @@ pub async fn find(database: &Database, issuer: &str, subject: &str) -> Result<Op
     .await
 }
 
-/// Binds an identity to the person of its address; `None` where they have another one of this provider.
+/// Binds an identity to the person of its address; `None` where they have another one of this provider, or
+/// are being erased.
 pub async fn link(database: &Database, identity: &NewIdentity<'_>, now: Timestamp) -> Result<Option<UserRow>, Error> {
     let mut transaction = database.begin().await?;
-    let user = users::verify(&mut transaction, &identity.user, now).await?;
+    let Some(user) = users::verify(&mut transaction, &identity.user, now).await? else { return Ok(None) };
     Statement::new(
         "INSERT INTO identities (issuer, subject, user_id, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
     )

@@ -7,7 +7,9 @@
 pub mod acme;
 mod api_keys;
 mod cost;
+mod data_exports;
 mod enterprise;
+mod erasure;
 mod help_pages;
 mod history;
 mod inside;
@@ -32,6 +34,7 @@ mod signing_in;
 pub mod socket;
 mod statements;
 mod subscriptions;
+mod traces;
 pub mod transcript;
 mod transport;
 mod verify_api_key;
