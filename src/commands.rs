@@ -1,6 +1,9 @@
 //! Commands as callers give them: what only this layer can know (new ids, secrets, the directory) is put beside
 //! what the caller asked, and the ledger decides. No rule stands here.
 
+mod data_exports;
+pub mod erasure;
+
 use chrono::{SubsecRound, TimeDelta};
 
 use crate::{
@@ -157,7 +160,8 @@ impl Commands {
 
     async fn person(&self, actor: Actor) -> Result<(UserId, UserRow), Failure> {
         let user = actor.user().ok_or(Refusal::UserRequired)?;
-        let row = users::find(&self.store.database, user).await?.ok_or(Refusal::UserRequired)?;
+        let row = users::find(&self.store.database, user).await?.filter(UserRow::is_present);
+        let row = row.ok_or(Refusal::UserRequired)?;
         Ok((user, row))
     }
 
@@ -215,6 +219,9 @@ impl Commands {
             return Err(refusal.into());
         }
         let people = self.resolve(&invitees, now).await?;
+        if !people.iter().all(UserRow::is_present) {
+            return Err(Refusal::Conflict.into());
+        }
         let mut rows = Vec::with_capacity(invitees.len());
         let mut details = Vec::with_capacity(invitees.len());
         for Invitee { email, name, role, replace } in invitees {

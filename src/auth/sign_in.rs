@@ -71,6 +71,7 @@ pub async fn complete(store: &Store, token: &str, origin: &Origin) -> Result<Opt
 pub async fn by_identity(store: &Store, identity: &Identity, origin: &Origin) -> Result<Option<UserId>, store::Error> {
     let database = &store.database;
     let (user, is_new) = match store.lookups.identities.find(identity.subject.clone()).await? {
+        Some(user) if !user.is_present() => return Ok(None),
         Some(user) => (user, false),
         None => match link(store, identity).await? {
             Some(user) => (user, true),

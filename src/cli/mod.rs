@@ -3,6 +3,7 @@
 mod organization;
 mod serve;
 mod tools;
+mod user;
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode};
 
@@ -39,6 +40,28 @@ enum Command {
     /// See which organizations wait for certification, and give or refuse it; servers may run.
     #[command(subcommand)]
     Organization(OrganizationCommand),
+    /// Erase people; servers may run.
+    #[command(subcommand)]
+    User(UserCommand),
+}
+
+#[derive(Subcommand)]
+enum UserCommand {
+    /// Erase a person for good: their memberships end, and everything that is kept about them is blanked. Where an
+    /// organization would be left without its owner, nobody is erased.
+    Erase(EraseArguments),
+}
+
+/// Who is erased.
+#[derive(Args, Clone, Debug)]
+struct EraseArguments {
+    /// The person's id, usr_…, or email address
+    person: String,
+    /// Where the servers keep files, if not in the data directory
+    #[arg(long, env = "ORGLEDGER_FILES_URL", value_name = "URL")]
+    files_url: Option<String>,
+    #[command(flatten)]
+    store: StoreArguments,
 }
 
 #[derive(Subcommand)]
@@ -179,6 +202,7 @@ pub fn run() -> ExitCode {
             }
             Command::Rebuild(arguments) => tools::rebuild(&arguments).await,
             Command::Verify(arguments) => tools::verify(&arguments).await,
+            Command::User(UserCommand::Erase(arguments)) => user::erase(&arguments).await,
             Command::Organization(OrganizationCommand::Requests(arguments)) => organization::requests(&arguments).await,
             Command::Organization(OrganizationCommand::Certify(arguments)) => {
                 organization::decide(&arguments, CertificationDecision::Certify).await

@@ -7,19 +7,23 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{Failure, ServeArguments, tools::connect};
+use super::{
+    Failure, ServeArguments,
+    tools::{connect, files as files_of},
+};
 use crate::{
     auth::{
         oidc::Oidc,
         usage::{FLUSH_EVERY, Usage},
     },
     clock::Clock,
-    commands::Commands,
+    commands::{Commands, erasure::Erasure},
     entropy::Entropy,
     http::{self, Api, Settings, documents::Documents, pages::Letters},
     mail::{Transport, courier::Courier},
     store::{
         Store,
+        data_exports::Runner,
         feed::POLL,
         files::{self, Files},
         purge,
@@ -47,10 +51,8 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     let documents = Documents::open(trusted_documents.into(), trusted_documents_file.as_deref())?;
     let database = connect(&of_store).await?;
     let store = Store::open(database, Clock::System, Entropy::from_machine()).await?;
-    let files = match files_url.as_deref().filter(|url| !url.is_empty()) {
-        Some(url) => Files::bucket(url).map_err(|error| format!("--files-url: {error}"))?,
-        None => Files::folder(&of_store.data_dir.join("files"))?,
-    };
+    // Letters may have been kept there before there was a mail server.
+    let files = files_of(&of_store, files_url.as_deref())?.with_letters(of_store.data_dir.join("mail"));
     let listener = TcpListener::bind(listen).await.map_err(|error| format!("{listen}: {error}"))?;
     let address = listener.local_addr()?;
     let public_url = public_url.unwrap_or_else(|| format!("http://{address}"));
@@ -68,6 +70,8 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     tasks.spawn(poll(store.clone()));
     tasks.spawn(purge_deleted(store.clone(), files.clone()));
     tasks.spawn(sweep(store.clone(), files.clone()));
+    tasks.spawn(resume_erasures(Erasure { store: store.clone(), files: files.clone() }));
+    tasks.spawn(Runner { store: store.clone(), files: files.clone() }.run());
 
     let commands = Commands { store: store.clone(), invitation_lifetime: TimeDelta::hours(invitation_hours) };
     let settings = Settings {
@@ -126,6 +130,17 @@ async fn purge_deleted(store: Store, files: Files) {
             Ok(0) => {}
             Ok(events) => tracing::info!(events, "deleted organizations were purged"),
             Err(error) => tracing::warn!(?error, "deleted organizations were not purged"),
+        }
+        tokio::time::sleep(purge::LOOK_EVERY).await;
+    }
+}
+
+async fn resume_erasures(erasure: Erasure) {
+    loop {
+        match erasure.resume().await {
+            Ok(0) => {}
+            Ok(people) => tracing::info!(people, "erasures went on"),
+            Err(error) => tracing::warn!(?error, "erasures did not go on"),
         }
         tokio::time::sleep(purge::LOOK_EVERY).await;
     }

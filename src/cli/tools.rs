@@ -5,7 +5,7 @@ use std::os::unix::fs::DirBuilderExt;
 use super::{Failure, StoreArguments};
 use crate::{
     graphql,
-    store::{Database, rebuild, verify},
+    store::{Database, files::Files, rebuild, verify},
 };
 
 /// Opens the database that the arguments name; the embedded one is made if it is not there.
@@ -29,6 +29,14 @@ async fn migrated(arguments: &StoreArguments) -> Result<Database, Failure> {
     let database = connect(arguments).await?;
     database.migrate().await?;
     Ok(database)
+}
+
+/// Where files are.
+pub(super) fn files(arguments: &StoreArguments, url: Option<&str>) -> Result<Files, Failure> {
+    match url.filter(|url| !url.is_empty()) {
+        Some(url) => Ok(Files::bucket(url).map_err(|error| format!("--files-url: {error}"))?),
+        None => Ok(Files::folder(&arguments.data_dir.join("files"))?),
+    }
 }
 
 /// The database, which has to be there: nothing good can be said of one that was made a moment ago.

@@ -48,6 +48,10 @@ id!(
     /// A signed-in session of a person.
     SessionId
 );
+id!(
+    /// An export of the data of an organization or a person.
+    DataExportId
+);
 
 impl OrganizationId {
     /// The PERSONAL organization of a person: the same whenever it is asked for (UUIDv5, RFC 9562, section 5.5).
@@ -79,6 +83,10 @@ pub enum GlobalId {
     Event(OrganizationId, u64),
     /// `ses_…`
     Session(SessionId),
+    /// `exp_…`: an export of an organization's data.
+    DataExport(OrganizationId, DataExportId),
+    /// `own_…`: an export of a person's own data.
+    ViewerDataExport(DataExportId),
 }
 
 const UUID_WIDTH: usize = 22;
@@ -106,6 +114,8 @@ impl fmt::Display for GlobalId {
             Self::Invitation(organization, invitation) => uuids("inv_", &[organization.0, invitation.0]),
             Self::ApiKey(organization, key) => uuids("key_", &[organization.0, key.0]),
             Self::Session(session) => uuids("ses_", &[session.0]),
+            Self::DataExport(organization, export) => uuids("exp_", &[organization.0, export.0]),
+            Self::ViewerDataExport(export) => uuids("own_", &[export.0]),
             Self::Event(organization, sequence) => {
                 uuids("evt_", &[organization.0])?;
                 write_number(f, u128::from(sequence), SEQUENCE_WIDTH)
@@ -141,6 +151,8 @@ impl FromStr for GlobalId {
             "org_" => Self::Organization(organization),
             "usr_" => Self::User(UserId(first)),
             "ses_" => Self::Session(SessionId(first)),
+            "own_" => Self::ViewerDataExport(DataExportId(first)),
+            "exp_" => Self::DataExport(organization, DataExportId(uuid()?)),
             "rol_" => Self::Role(organization, RoleId(uuid()?)),
             "inv_" => Self::Invitation(organization, InvitationId(uuid()?)),
             "key_" => Self::ApiKey(organization, ApiKeyId(uuid()?)),

@@ -10,7 +10,7 @@ pub mod refusal;
 pub mod values;
 
 pub use actor::Actor;
-pub use ids::{ApiKeyId, GlobalId, InvitationId, OrganizationId, RoleId, SessionId, UserId};
+pub use ids::{ApiKeyId, DataExportId, GlobalId, InvitationId, OrganizationId, RoleId, SessionId, UserId};
 pub use organization::Organization;
 pub use refusal::Refusal;
 

@@ -2,7 +2,13 @@
 
 use std::borrow::Cow;
 
-use super::organization::permissions::{Permission, Permissions};
+use super::{
+    ids::OrganizationId,
+    organization::{
+        kinds::OwnerRule,
+        permissions::{Permission, Permissions},
+    },
+};
 
 /// A rule said no, and nothing was changed. A refusal is an answer, not a failure.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +58,16 @@ pub enum Refusal {
     /// There would be no active owner left.
     #[error("The organization would have no active owner left: promote somebody first, or delete it.")]
     LastOwner,
+    /// Somebody who is to be erased owns an organization that would be without its owner.
+    #[error("{}", still_owned(name, *rule))]
+    StillOwner {
+        /// The organization.
+        organization: OrganizationId,
+        /// Its name.
+        name: String,
+        /// How many owners it has to have.
+        rule: OwnerRule,
+    },
     /// A role that somebody holds or is invited with, or that invitations give by default, is to be deleted.
     #[error("This role is in use: say which role takes its place.")]
     RoleInUse {
@@ -142,10 +158,10 @@ impl Refusal {
             Self::NotCertified => "NOT_CERTIFIED",
             Self::PermissionRequired(_) => "PERMISSION_REQUIRED",
             Self::RankTooLow => "RANK_TOO_LOW",
-            Self::OwnerMustTransfer => "OWNER_MUST_TRANSFER",
+            Self::OwnerMustTransfer | Self::StillOwner { rule: OwnerRule::ExactlyOne, .. } => "OWNER_MUST_TRANSFER",
             Self::RoleNotAssignable { .. } => "ROLE_NOT_ASSIGNABLE",
             Self::PermissionNotHeld { .. } => "PERMISSION_NOT_HELD",
-            Self::LastOwner => "LAST_OWNER",
+            Self::LastOwner | Self::StillOwner { rule: OwnerRule::AtLeastOne, .. } => "LAST_OWNER",
             Self::RoleInUse { .. } => "ROLE_IN_USE",
             Self::NameTaken => "NAME_TAKEN",
             Self::AlreadyAMember => "ALREADY_A_MEMBER",
@@ -175,6 +191,18 @@ impl Refusal {
             Self::VersionMismatch { .. } => Some("expectedVersion"),
             Self::IdempotencyMismatch => Some("idempotencyKey"),
             _ => None,
+        }
+    }
+}
+
+/// What is to be done about an organization before its owner can be erased.
+fn still_owned(name: &str, rule: OwnerRule) -> String {
+    match rule {
+        OwnerRule::ExactlyOne => {
+            format!("{name} always has its one owner: transfer its ownership first, or delete the organization.")
+        }
+        OwnerRule::AtLeastOne => {
+            format!("{name} would have no active owner left: promote somebody first, or delete the organization.")
         }
     }
 }

@@ -95,7 +95,10 @@ pub fn of(event: &Event, names: &Names) -> Vec<Change> {
         Event::OrganizationCertificationRejected {} => {
             vec![change("certification", text("REQUESTED"), text("REJECTED"))]
         }
-        Event::OrganizationDeleted {} | Event::InvitationResent { .. } | Event::ApiKeyRotated { .. } => Vec::new(),
+        Event::OrganizationDeleted {}
+        | Event::OrganizationDataExportRequested { .. }
+        | Event::InvitationResent { .. }
+        | Event::ApiKeyRotated { .. } => Vec::new(),
         Event::MemberJoined { role_id, .. } => {
             vec![change("role", None, role(role_id)), change("status", None, text("ACTIVE"))]
         }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::errors::{self, OrInternal, top};
 use crate::{
     auth::{Principal, limits::Limits, usage::Usage, watch::Watch},
-    commands::{Caller, Commands},
+    commands::{Caller, Commands, erasure::Erasure},
     domain::{
         Actor, OrganizationId, Refusal,
         organization::{Ask, Kind, Permission, Permissions, profile::Certification},
@@ -27,6 +27,8 @@ use crate::{
 pub struct Services {
     /// Commands, and the store behind them.
     pub commands: Commands,
+    /// The end of people.
+    pub erasure: Erasure,
     /// When credentials were last used.
     pub usage: Usage,
     /// What keys and addresses have spent.

@@ -29,6 +29,8 @@ pub enum OrganizationAction {
     RemoveLogo,
     /// `requestCertification`
     RequestCertification,
+    /// `requestDataExport`
+    RequestDataExport,
     /// `leaveOrganization`
     LeaveOrganization,
     /// `deleteOrganization`

@@ -3,11 +3,14 @@
 
 use std::future::Future;
 
-use async_graphql::{Context, Enum, Error, ErrorExtensions, Result, SimpleObject, Value};
+use async_graphql::{Context, Enum, Error, ErrorExtensions, ID, Result, SimpleObject, Value};
 
 use super::roles::Permission;
 use crate::{
-    domain::{Refusal, organization::Permissions},
+    domain::{
+        GlobalId, Refusal,
+        organization::{Permissions, kinds::OwnerRule},
+    },
     store::{self, ledger::Failure},
 };
 
@@ -91,6 +94,8 @@ pub struct UserError {
     pub expected: Option<i64>,
     /// The version that the object is at.
     pub actual: Option<i64>,
+    /// The organization that the rule is about, where the input names none.
+    pub organization_id: Option<ID>,
 }
 
 /// The code of a refusal, as the schema names it.
@@ -104,10 +109,12 @@ pub const fn code(refusal: &Refusal) -> UserErrorCode {
         Refusal::NotCertified => UserErrorCode::NotCertified,
         Refusal::PermissionRequired(_) => UserErrorCode::PermissionRequired,
         Refusal::RankTooLow => UserErrorCode::RankTooLow,
-        Refusal::OwnerMustTransfer => UserErrorCode::OwnerMustTransfer,
+        Refusal::OwnerMustTransfer | Refusal::StillOwner { rule: OwnerRule::ExactlyOne, .. } => {
+            UserErrorCode::OwnerMustTransfer
+        }
         Refusal::RoleNotAssignable { .. } => UserErrorCode::RoleNotAssignable,
         Refusal::PermissionNotHeld { .. } => UserErrorCode::PermissionNotHeld,
-        Refusal::LastOwner => UserErrorCode::LastOwner,
+        Refusal::LastOwner | Refusal::StillOwner { rule: OwnerRule::AtLeastOne, .. } => UserErrorCode::LastOwner,
         Refusal::RoleInUse { .. } => UserErrorCode::RoleInUse,
         Refusal::NameTaken => UserErrorCode::NameTaken,
         Refusal::AlreadyAMember => UserErrorCode::AlreadyAMember,
@@ -138,6 +145,7 @@ impl From<&Refusal> for UserError {
             missing: None,
             expected: None,
             actual: None,
+            organization_id: None,
         };
         match refusal {
             Refusal::LimitReached { limit, .. } => error.limit = Some(i64::from(*limit)),
@@ -145,6 +153,9 @@ impl From<&Refusal> for UserError {
             Refusal::RoleInUse { member_count, invitation_count } => {
                 error.member_count = Some(i64::from(*member_count));
                 error.invitation_count = Some(i64::from(*invitation_count));
+            }
+            Refusal::StillOwner { organization, .. } => {
+                error.organization_id = Some(GlobalId::Organization(*organization).to_string().into());
             }
             Refusal::PermissionRequired(permission) => error.permission = Some((*permission).into()),
             Refusal::PermissionNotHeld { missing } => error.missing = Some(permissions(*missing)),
@@ -285,6 +296,7 @@ pub fn internal(ctx: &Context<'_>, error: &store::Error) -> Error {
     let (code, sentence) = match error {
         store::Error::Unavailable(_)
         | store::Error::Files(_)
+        | store::Error::Io(_)
         | store::Error::Conflict
         | store::Error::Closed
         | store::Error::Stopped => ("UNAVAILABLE", "The service is not available now"),

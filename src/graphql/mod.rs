@@ -7,6 +7,7 @@ use futures_util::future::try_join_all;
 mod api_keys;
 mod changes;
 pub mod context;
+mod data_exports;
 mod decisions;
 mod devices;
 mod errors;

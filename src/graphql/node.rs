@@ -81,7 +81,11 @@ pub async fn find(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
                 None => None,
             }
         }
-        GlobalId::User(_) | GlobalId::Session(_) | GlobalId::MemberAsOf(..) => None,
+        GlobalId::User(_)
+        | GlobalId::Session(_)
+        | GlobalId::MemberAsOf(..)
+        | GlobalId::DataExport(..)
+        | GlobalId::ViewerDataExport(_) => None,
     })
 }
 

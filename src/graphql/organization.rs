@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use super::{
     api_keys::{self, ApiKeyConnection, ApiKeyFilter, ApiKeysQuestion},
     context::{Access, access, services, store},
+    data_exports::DataExport,
     decisions::{Decision, OrganizationAction},
     errors::{self, OrInternal, UserErrorCode, code},
     events::{self, EventConnection},
@@ -23,7 +24,7 @@ use crate::{
         GlobalId, Refusal, RoleId,
         organization::{self, Ask, Kind},
     },
-    store::profile,
+    store::{data_exports::Owner, profile},
 };
 
 /// What an organization is for, fixed when it is made.
@@ -284,6 +285,22 @@ impl Organization {
     /// Counts and the latest changes.
     async fn overview(&self, ctx: &Context<'_>) -> Option<Result<Overview>> {
         Some(overview(ctx, &self.0).await)
+    }
+
+    /// An export of the organization's data; null, where there is none with this id. Needs DATA_EXPORT.
+    async fn data_export(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The export's id.")] id: ID,
+    ) -> Option<Result<DataExport>> {
+        if let Err(error) = self.0.require(organization::Permission::DataExport) {
+            return Some(Err(error));
+        }
+        let Ok(GlobalId::DataExport(organization, export)) = id.parse() else { return None };
+        if organization != self.0.organization {
+            return None;
+        }
+        DataExport::find(ctx, Owner::Organization(organization), export).await.transpose()
     }
 
     /// What was changed, by whom, and when; newest first. Needs AUDIT_READ.

@@ -127,7 +127,9 @@ impl SubscriptionRoot {
 
 fn area(recorded: &Recorded) -> OrganizationArea {
     match (&recorded.event, recorded.event.target()) {
-        (Event::OrganizationDefaultRoleChanged { .. }, _) => OrganizationArea::Settings,
+        (Event::OrganizationDefaultRoleChanged { .. } | Event::OrganizationDataExportRequested { .. }, _) => {
+            OrganizationArea::Settings
+        }
         (_, Target::Organization) => OrganizationArea::Profile,
         (_, Target::Member(_)) => OrganizationArea::Members,
         (_, Target::Invitation(_)) => OrganizationArea::Invitations,

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use super::{
     api_keys::ApiKey,
     context::{Access, store},
+    data_exports::DataExport,
     devices,
     errors::OrInternal,
     invitations::InvitationPreview,
@@ -20,6 +21,7 @@ use crate::{
     auth::{Principal, Proof},
     domain::{GlobalId, SessionId},
     store::{
+        data_exports::Owner,
         invitations,
         page::{Key, Page, Position},
         profile, sessions, users,
@@ -86,6 +88,20 @@ impl Viewer {
         let now = store.now();
         let open = rows.into_iter().filter(|row| now < row.expires_at);
         Ok(open.map(|row| InvitationPreview::of(row, None, now)).collect())
+    }
+
+    /// An export of the caller's own data; null, where there is none with this id. A key has none.
+    async fn data_export(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The export's id.")] id: ID,
+    ) -> Result<Option<DataExport>> {
+        match (self.0.user(), id.parse()) {
+            (Some(user), Ok(GlobalId::ViewerDataExport(export))) => {
+                DataExport::find(ctx, Owner::Person(user), export).await
+            }
+            _ => Ok(None),
+        }
     }
 
     /// The caller's sessions, newest first.

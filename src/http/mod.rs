@@ -3,6 +3,7 @@
 mod answer;
 mod connections;
 pub mod cost;
+mod data_exports;
 pub mod document;
 pub mod documents;
 mod events;
@@ -35,7 +36,7 @@ use documents::Documents;
 
 use crate::{
     auth::{limits::Limits, oidc::Oidc, usage::Usage, watch::Watch},
-    commands::Commands,
+    commands::{Commands, erasure::Erasure},
     graphql::{ApiSchema, context::Services, schema},
     store::{Store, append::Origin, files::Files},
 };
@@ -132,6 +133,7 @@ impl Api {
         let (limits, watch) = (Limits::default(), Watch::default());
         let services = Services {
             commands: commands.clone(),
+            erasure: Erasure { store: commands.store.clone(), files: settings.files.clone() },
             usage: usage.clone(),
             limits: limits.clone(),
             public_url: settings.public_url.clone(),
@@ -213,6 +215,7 @@ pub fn router(api: Api) -> Router {
         .route("/invitations/{token}/sign-in", post(people::sign_in_to_answer))
         .route("/logo-uploads/{token}", put(logos::upload))
         .route("/logos/{organization}/{hash}", get(logos::show))
+        .route("/data-exports/{id}", get(data_exports::download))
         .route("/health", get(|| async { "ok\n" }))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(cors(&api))

@@ -1,17 +1,21 @@
 //! The append: one transaction that moves the head and writes the events, their rows, their letters and the
 //! command's idempotency key, or nothing at all.
 
+use std::collections::BTreeSet;
+
 use uuid::Uuid;
 
 use super::{
     Error,
     aggregate::Recorded,
     commands::{self, Idempotency},
+    data_exports,
     database::Transaction,
     hot::Head,
     invitations::{self, InvitationDetails},
     outbox, profile, projection,
     statement::Statement,
+    users,
 };
 use crate::{
     domain::{
@@ -70,6 +74,7 @@ impl Append {
     /// Writes it; the caller commits.
     pub(super) async fn run(&self, transaction: &mut Transaction) -> Result<(), Error> {
         self.move_head(transaction).await?;
+        users::hold(transaction, &self.arriving()).await?;
         self.insert_events(transaction).await?;
         self.insert_context(transaction).await?;
         invitations::insert_details(transaction, self.organization, &self.sent()).await?;
@@ -77,6 +82,12 @@ impl Append {
             projection::project(transaction, recorded).await?;
         }
         self.enqueue_letters(transaction).await?;
+        for recorded in &self.events {
+            if let Event::OrganizationDataExportRequested { export_id } = recorded.event {
+                let owner = data_exports::Owner::Organization(self.organization);
+                data_exports::insert(transaction, owner, export_id, self.now).await?;
+            }
+        }
         if self.head.deleted {
             profile::erase_facts(transaction, self.organization).await?;
         }
@@ -160,6 +171,15 @@ impl Append {
             ]);
         }
         statement.run_in(transaction).await.map(|_| ())
+    }
+
+    /// Who joins or is invited.
+    fn arriving(&self) -> BTreeSet<Uuid> {
+        let arriving = self.events.iter().filter_map(|recorded| match recorded.event {
+            Event::MemberJoined { user_id, .. } | Event::InvitationSent { user_id, .. } => Some(user_id.0),
+            _ => None,
+        });
+        arriving.collect()
     }
 
     /// The details of the invitations that were sent; of those that were pending already nothing is kept.

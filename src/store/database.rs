@@ -168,6 +168,15 @@ impl Database {
         })
     }
 
+    /// Takes what was overwritten out of the database's own files, as far as they are ours: SQLite keeps it in its log
+    /// until that is cut. False where somebody still reads an older state, so that it cannot be cut yet. What PostgreSQL
+    /// keeps in its files and backups is its operator's.
+    pub async fn forget(&self) -> Result<bool, Error> {
+        let Self::Sqlite { writer, .. } = self else { return Ok(true) };
+        let (busy, ..): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(writer).await?;
+        Ok(busy == 0)
+    }
+
     /// Closes every connection, once what runs has ended.
     pub async fn close(&self) {
         match self {

@@ -70,9 +70,11 @@ impl Execution {
         let created = events.iter().filter_map(|recorded| match &recorded.event {
             Event::ApiKeyCreated { api_key_id, .. } => Some(api_key_id.0),
             Event::RoleCreated { role_id, .. } => Some(role_id.0),
+            Event::OrganizationDataExportRequested { export_id } => Some(export_id.0),
             _ => None,
         });
-        invited.chain(notes.created_keys.iter().map(|key| key.0)).chain(created).collect()
+        let exported = notes.data_export.map(|export| export.0);
+        invited.chain(notes.created_keys.iter().map(|key| key.0)).chain(created).chain(exported).collect()
     }
 }
 

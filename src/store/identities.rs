@@ -44,7 +44,8 @@ pub async fn find(database: &Database, subjects: &[Subject]) -> Result<HashMap<S
     Ok(rows.into_iter().map(|row| (row.of, row.user)).collect())
 }
 
-/// Binds an identity to the person of its address; `None` where they have another one of this provider.
+/// Binds an identity to the person of its address; `None` where they have another one of this provider, or
+/// are being erased.
 pub async fn link(
     database: &Database,
     subject: &Subject,
@@ -52,7 +53,7 @@ pub async fn link(
     now: Timestamp,
 ) -> Result<Option<UserRow>, Error> {
     let mut transaction = database.begin().await?;
-    let user = users::verify(&mut transaction, person, now).await?;
+    let Some(user) = users::verify(&mut transaction, person, now).await? else { return Ok(None) };
     Statement::new(
         "INSERT INTO identities (issuer, subject, user_id, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
     )

@@ -175,7 +175,7 @@ pub async fn preview(
 pub async fn previews_of_user(database: &Database, user: UserId) -> Result<Vec<PreviewRow>, Error> {
     Statement::new(format!(
         "{PREVIEW} JOIN user_invitations ui ON ui.organization_id = i.organization_id \
-         AND ui.invitation_id = i.invitation_id WHERE ui.user_id = $1 ORDER BY i.expires_at, i.invitation_id LIMIT 100"
+         AND ui.invitation_id = i.invitation_id WHERE ui.user_id = $1 AND ui.open ORDER BY i.expires_at, i.invitation_id LIMIT 100"
     ))
     .bind(user.0)
     .all(database)
@@ -214,7 +214,7 @@ pub(super) async fn project(transaction: &mut Transaction, recorded: &Recorded) 
     match &recorded.event {
         Event::InvitationSent { invitation_id, user_id, role_id, invited_by, expires_at, .. } => {
             Statement::new(
-                "INSERT INTO user_invitations (user_id, organization_id, invitation_id) VALUES ($1, $2, $3)",
+                "INSERT INTO user_invitations (user_id, organization_id, invitation_id, open) VALUES ($1, $2, $3, TRUE)",
             )
             .bind(user_id.0)
             .bind(recorded.organization.0)
@@ -281,7 +281,7 @@ async fn end(
     state: InvitationState,
 ) -> Result<Statement, Error> {
     Statement::new(
-        "DELETE FROM user_invitations WHERE organization_id = $1 AND invitation_id = $2 AND user_id = \
+        "UPDATE user_invitations SET open = FALSE WHERE organization_id = $1 AND invitation_id = $2 AND user_id = \
          (SELECT user_id FROM invitations WHERE organization_id = $1 AND invitation_id = $2)",
     )
     .bind(recorded.organization.0)

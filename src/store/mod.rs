@@ -14,7 +14,9 @@ pub mod api_keys;
 pub mod append;
 pub mod chain;
 pub mod commands;
+pub mod data_exports;
 pub mod database;
+pub mod erasure;
 mod execution;
 pub mod feed;
 pub mod files;
@@ -117,6 +119,9 @@ pub enum Error {
     /// The files of organizations could not be read or written.
     #[error("the files failed")]
     Files(#[from] object_store::Error),
+    /// A file could not be written or deleted.
+    #[error("a file could not be written or deleted")]
+    Io(#[source] std::io::Error),
     /// What several waited for has failed.
     #[error(transparent)]
     Shared(Arc<Error>),

@@ -31,5 +31,7 @@ pub(super) const TABLES: [&str; 10] = [
     "user_invitations",
 ];
 
-/// The tables beside the ledger that hold facts of their own. A rebuild keeps them; they end with the organization.
-pub(super) const FACTS: [&str; 5] = ["invitation_details", "api_key_usage", "commands", "outbox", "event_context"];
+/// The tables beside the ledger that hold facts of their own. A rebuild keeps them; they end with the organization. The
+/// outbox ends with its events: until then it says which letters are to go.
+pub(super) const FACTS: [&str; 5] =
+    ["invitation_details", "api_key_usage", "commands", "event_context", "data_exports"];

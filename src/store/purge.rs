@@ -1,5 +1,6 @@
-//! Takes the events of deleted organizations away, in batches, beside running servers. The deletion event stays as the
-//! tombstone: the id is never used again, and who holds an old export can still prove what was deleted.
+//! Takes what is left of deleted organizations away, in batches, beside running servers: files, letters, events, and
+//! the addresses that were known for nothing but an invitation there. The deletion event stays as the tombstone: the id
+//! is never used again, and who holds an old export can still prove what was deleted.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ pub const LOOK_EVERY: Duration = Duration::from_mins(1);
 /// How many events one transaction takes away: few enough to keep nobody waiting.
 const BATCH: u32 = 1000;
 
-/// Purges every deleted organization, its files first; says how many events went.
+/// Purges every deleted organization, its files and letters first; says how many events went.
 pub async fn purge(database: &Database, files: &Files) -> Result<u64, Error> {
     let mut gone = 0;
     loop {
@@ -21,8 +22,9 @@ pub async fn purge(database: &Database, files: &Files) -> Result<u64, Error> {
             Statement::new("SELECT organization_id, version FROM streams WHERE state = 'DELETED' LIMIT 1")
                 .optional(database)
                 .await?;
-        let Some((organization, version)) = deleted else { return Ok(gone) };
+        let Some((organization, version)) = deleted else { break };
         files.erase(OrganizationId(organization)).await?;
+        erase_letters(database, files, organization).await?;
         let mut transaction = database.begin().await?;
         let batch = take_batch(&mut transaction, organization, version).await?;
         if batch == 0 {
@@ -34,10 +36,26 @@ pub async fn purge(database: &Database, files: &Files) -> Result<u64, Error> {
         transaction.commit().await?;
         gone += batch;
     }
+    if gone > 0 {
+        // Where somebody reads an older state now, the next purge or the database itself cuts its log.
+        database.forget().await?;
+    }
+    Ok(gone)
+}
+
+/// Erases the letters about an organization that are kept as files, and then forgets which they were.
+async fn erase_letters(database: &Database, files: &Files, organization: Uuid) -> Result<(), Error> {
+    let letters: Vec<(Uuid,)> = Statement::new("SELECT letter_id FROM outbox WHERE organization_id = $1")
+        .bind(organization)
+        .all(database)
+        .await?;
+    files.erase_letters(letters.into_iter().map(|(letter,)| letter), &[]).await?;
+    Statement::new("DELETE FROM outbox WHERE organization_id = $1").bind(organization).run(database).await.map(|_| ())
 }
 
 async fn take_batch(transaction: &mut Transaction, organization: Uuid, version: i64) -> Result<u64, Error> {
-    Statement::new(
+    let invited = invited(transaction, organization, version).await?;
+    let gone = Statement::new(
         "DELETE FROM events WHERE organization_id = $1 AND sequence IN \
          (SELECT sequence FROM events WHERE organization_id = $1 AND sequence < $2 ORDER BY sequence LIMIT $3)",
     )
@@ -45,5 +63,35 @@ async fn take_batch(transaction: &mut Transaction, organization: Uuid, version: 
     .bind(version)
     .bind(BATCH)
     .run_in(transaction)
-    .await
+    .await?;
+    forget_strangers(transaction, invited).await?;
+    Ok(gone)
+}
+
+/// Who was invited by one of the events that go next.
+async fn invited(transaction: &mut Transaction, organization: Uuid, version: i64) -> Result<Vec<Uuid>, Error> {
+    let events: Vec<(String, serde_json::Value)> = Statement::new(
+        "SELECT event_type, payload FROM events WHERE organization_id = $1 AND sequence < $2 ORDER BY sequence LIMIT $3",
+    )
+    .bind(organization)
+    .bind(version)
+    .bind(BATCH)
+    .all_in(transaction)
+    .await?;
+    let sent = events.into_iter().filter(|(event_type, _)| event_type == "invitation.sent");
+    Ok(sent.filter_map(|(_, payload)| payload.get("userId")?.as_str()?.parse().ok()).collect())
+}
+
+/// Deletes the rows of people who never came and whom no other organization knows.
+async fn forget_strangers(transaction: &mut Transaction, invited: Vec<Uuid>) -> Result<(), Error> {
+    if invited.is_empty() {
+        return Ok(());
+    }
+    let mut statement =
+        Statement::new("DELETE FROM users WHERE NOT email_verified AND erasure IS NULL AND user_id IN ");
+    statement.push_list(invited).push(
+        " AND NOT EXISTS (SELECT 1 FROM user_organizations o WHERE o.user_id = users.user_id) \
+         AND NOT EXISTS (SELECT 1 FROM user_invitations i WHERE i.user_id = users.user_id)",
+    );
+    statement.run_in(transaction).await.map(|_| ())
 }

@@ -107,7 +107,8 @@ pub struct NewSession {
     pub user_agent: Option<String>,
 }
 
-/// Uses a link up and begins a session; `None` where the link is used, old or unknown.
+/// Uses a link up and begins a session; `None` where the link is used, old or unknown, or its person is being
+/// erased.
 pub async fn complete(
     database: &Database,
     link: Uuid,
@@ -125,7 +126,7 @@ pub async fn complete(
     .await?;
     let Some(email) = email.and_then(|(email,)| email.parse().ok()) else { return Ok(None) };
     let user = NewUser { id: session.user_id, salt: session.salt, email };
-    let user = users::sign_in(&mut transaction, &user, now).await?;
+    let Some(user) = users::sign_in(&mut transaction, &user, now).await? else { return Ok(None) };
     // Whoever does not come back leaves no trace of where they were.
     Statement::new("DELETE FROM sessions WHERE expires_at <= $1").bind(now).run_in(&mut transaction).await?;
     Statement::new(

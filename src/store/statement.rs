@@ -3,14 +3,17 @@
 //! The values are a closed set, so that the compiler types each way of running a statement twice, not each
 //! statement.
 
-use sqlx::{FromRow, postgres::PgRow, sqlite::SqliteRow};
+use sqlx::{FromRow, Row as _, postgres::PgRow, sqlite::SqliteRow};
 use uuid::Uuid;
 
 use super::{
     Error,
     database::{Database, Transaction, on, within},
 };
-use crate::domain::Timestamp;
+use crate::{
+    domain::{Timestamp, organization::Permissions},
+    secrets::hex,
+};
 
 /// A value in a statement.
 #[derive(Clone, Debug)]
@@ -29,6 +32,69 @@ pub enum Value {
     Bytes(Option<Vec<u8>>),
     /// JSON.
     Json(serde_json::Value),
+}
+
+/// What a column holds, where a row is read as a whole and shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// Text.
+    Text,
+    /// A whole number.
+    Number,
+    /// Yes or no.
+    Flag,
+    /// An id.
+    Uuid,
+    /// A moment.
+    Time,
+    /// A set of permissions.
+    Permissions,
+    /// The bytes of a hash.
+    Hash,
+    /// The fields of an event, less the hash of a secret.
+    Payload,
+}
+
+impl Holds {
+    /// The value of a key that was shown; before the first one, where there is none.
+    pub fn key(self, shown: Option<&serde_json::Value>) -> Value {
+        let text = shown.and_then(serde_json::Value::as_str);
+        match self {
+            Self::Number => shown.and_then(serde_json::Value::as_i64).unwrap_or_default().into(),
+            Self::Uuid => text.and_then(|text| text.parse().ok()).unwrap_or(Uuid::nil()).into(),
+            _ => text.unwrap_or_default().into(),
+        }
+    }
+}
+
+/// The cells of a row, as they are shown.
+macro_rules! cells {
+    ($row:expr, $columns:expr) => {{
+        let mut cells: Vec<serde_json::Value> = Vec::with_capacity($columns.len());
+        for (at, holds) in $columns.iter().enumerate() {
+            cells.push(match holds {
+                Holds::Text => $row.try_get::<Option<String>, _>(at)?.into(),
+                Holds::Number => $row.try_get::<Option<i64>, _>(at)?.into(),
+                Holds::Flag => $row.try_get::<Option<bool>, _>(at)?.into(),
+                Holds::Uuid => $row.try_get::<Option<Uuid>, _>(at)?.map(|id| id.to_string()).into(),
+                Holds::Time => $row.try_get::<Option<Timestamp>, _>(at)?.map(super::chain::time).into(),
+                Holds::Hash => $row.try_get::<Option<Vec<u8>>, _>(at)?.map(|bytes| hex(&bytes)).into(),
+                Holds::Permissions => {
+                    let bits = $row.try_get::<i64, _>(at)?;
+                    Permissions::from_bits(bits).iter().map(|permission| permission.name().to_owned()).collect()
+                }
+                Holds::Payload => without_hash($row.try_get::<serde_json::Value, _>(at)?),
+            });
+        }
+        Ok::<_, sqlx::Error>(cells)
+    }};
+}
+
+fn without_hash(mut payload: serde_json::Value) -> serde_json::Value {
+    if let Some(secret) = payload.get_mut("secret").and_then(serde_json::Value::as_object_mut) {
+        secret.remove("hash");
+    }
+    payload
 }
 
 macro_rules! value {
@@ -152,6 +218,20 @@ impl Statement {
     pub async fn all_in<T: Row>(self, transaction: &mut Transaction) -> Result<Vec<T>, Error> {
         let Self { text, values } = self;
         Ok(within!(transaction, |connection| bound!(sqlx::query_as(&text), values).fetch_all(connection).await)?)
+    }
+
+    /// Reads every row inside a transaction, as it is shown.
+    pub async fn cells_in(
+        self,
+        transaction: &mut Transaction,
+        columns: &[Holds],
+    ) -> Result<Vec<Vec<serde_json::Value>>, Error> {
+        let Self { text, values } = self;
+        let cells: Result<Vec<_>, sqlx::Error> = within!(transaction, |connection| {
+            let rows = bound!(sqlx::query(&text), values).fetch_all(connection).await?;
+            rows.iter().map(|row| cells!(row, columns)).collect()
+        });
+        Ok(cells?)
     }
 
     /// Reads one row inside a transaction, if there is one.

@@ -1,6 +1,8 @@
 //! The directory of people. A change of a name or a sign-in refreshes, in its own transaction, the copies that
 //! lists are ordered and searched by.
 
+use std::collections::BTreeSet;
+
 use uuid::Uuid;
 
 use super::{
@@ -24,9 +26,17 @@ pub struct UserRow {
     pub avatar_url: Option<String>,
     pub salt: Vec<u8>,
     pub last_login_at: Timestamp,
+    pub erasure: Option<String>,
 }
 
-pub(super) const COLUMNS: &str = "user_id, email, email_key, name, avatar_url, salt, last_login_at";
+impl UserRow {
+    /// Whether the person is here: neither erased nor being erased.
+    pub const fn is_present(&self) -> bool {
+        self.erasure.is_none()
+    }
+}
+
+pub(super) const COLUMNS: &str = "user_id, email, email_key, name, avatar_url, salt, last_login_at, erasure";
 
 /// Somebody to make a row for, if their address has none.
 pub struct NewUser {
@@ -41,6 +51,14 @@ pub struct NewUser {
 /// Reads a person.
 pub async fn find(database: &Database, user: UserId) -> Result<Option<UserRow>, Error> {
     Statement::new(format!("SELECT {COLUMNS} FROM users WHERE user_id = $1")).bind(user.0).optional(database).await
+}
+
+/// The person of an address, if it has a row.
+pub async fn find_by_email(database: &Database, email: &Email) -> Result<Option<UserRow>, Error> {
+    Statement::new(format!("SELECT {COLUMNS} FROM users WHERE email_key = $1"))
+        .bind(email.key())
+        .optional(database)
+        .await
 }
 
 /// The people behind addresses; rows that are not verified are made for those that have none.
@@ -84,43 +102,67 @@ async fn resolve_in(transaction: &mut Transaction, wanted: &[NewUser], now: Time
     select.all_in(transaction).await
 }
 
-/// A person has shown that an address is theirs: their row is made or verified, and their sign-in noted.
-pub(super) async fn sign_in(transaction: &mut Transaction, user: &NewUser, now: Timestamp) -> Result<UserRow, Error> {
+/// Holds people as they are until the transaction ends; a conflict, where one of them is being erased or is gone.
+pub(super) async fn hold(transaction: &mut Transaction, people: &BTreeSet<Uuid>) -> Result<(), Error> {
+    if people.is_empty() {
+        return Ok(());
+    }
+    let mut statement = Statement::new("SELECT user_id FROM users WHERE erasure IS NULL AND user_id IN ");
+    statement.push_list(people.iter().copied()).push(" ORDER BY user_id").push(transaction.share_lock());
+    let present: Vec<(Uuid,)> = statement.all_in(transaction).await?;
+    if present.len() == people.len() { Ok(()) } else { Err(Error::Conflict) }
+}
+
+/// A person has shown that an address is theirs: their row is made or verified, and their sign-in noted. `None` where
+/// they are being erased.
+pub(super) async fn sign_in(
+    transaction: &mut Transaction,
+    user: &NewUser,
+    now: Timestamp,
+) -> Result<Option<UserRow>, Error> {
     let rows = resolve_in(transaction, std::slice::from_ref(user), now).await?;
     let row = rows.into_iter().next().ok_or(Error::Stopped)?;
-    Statement::new("UPDATE users SET email = $4, email_verified = $2, last_login_at = $3 WHERE user_id = $1")
-        .bind(row.user_id)
-        .bind(true)
-        .bind(now)
-        .bind(user.email.as_str())
-        .run_in(transaction)
-        .await?;
+    let present = Statement::new(
+        "UPDATE users SET email = $4, email_verified = $2, last_login_at = $3 WHERE user_id = $1 AND erasure IS NULL",
+    )
+    .bind(row.user_id)
+    .bind(true)
+    .bind(now)
+    .bind(user.email.as_str())
+    .run_in(transaction)
+    .await?;
+    if present == 0 {
+        return Ok(None);
+    }
     refresh_copies(transaction, UserId(row.user_id)).await?;
     // The form that the person typed counts, not the one that somebody invited them by.
-    Ok(UserRow { email: user.email.as_str().to_owned(), last_login_at: now, ..row })
+    Ok(Some(UserRow { email: user.email.as_str().to_owned(), last_login_at: now, ..row }))
 }
 
 /// The provider of somebody's identity has verified that an address is theirs: their row is made or verified. The form
-/// that they typed themselves stays.
-pub(super) async fn verify(transaction: &mut Transaction, user: &NewUser, now: Timestamp) -> Result<UserRow, Error> {
+/// that they typed themselves stays. `None` where they are being erased.
+pub(super) async fn verify(
+    transaction: &mut Transaction,
+    user: &NewUser,
+    now: Timestamp,
+) -> Result<Option<UserRow>, Error> {
     let rows = resolve_in(transaction, std::slice::from_ref(user), now).await?;
     let row = rows.into_iter().next().ok_or(Error::Stopped)?;
     Statement::new(format!(
         "UPDATE users SET email = CASE WHEN email_verified THEN email ELSE $3 END, email_verified = $2 \
-         WHERE user_id = $1 RETURNING {COLUMNS}"
+         WHERE user_id = $1 AND erasure IS NULL RETURNING {COLUMNS}"
     ))
     .bind(row.user_id)
     .bind(true)
     .bind(user.email.as_str())
     .optional_in(transaction)
-    .await?
-    .ok_or(Error::Stopped)
+    .await
 }
 
 /// Notes that a person signed in at their provider, if that is news.
 pub async fn note_login(database: &Database, user: UserId, at: Timestamp) -> Result<(), Error> {
     let mut transaction = database.begin().await?;
-    Statement::new("UPDATE users SET last_login_at = $2 WHERE user_id = $1 AND last_login_at < $2")
+    Statement::new("UPDATE users SET last_login_at = $2 WHERE user_id = $1 AND last_login_at < $2 AND erasure IS NULL")
         .bind(user.0)
         .bind(at)
         .run_in(&mut transaction)
@@ -142,7 +184,7 @@ pub async fn suggest_name(database: &Database, user: UserId, name: &Name) -> Res
 async fn set_name(database: &Database, user: UserId, name: Option<&Name>, condition: &str) -> Result<(), Error> {
     let mut transaction = database.begin().await?;
     Statement::new(format!(
-        "UPDATE users SET name = $2, name_key = COALESCE($3, email_key) WHERE user_id = $1{condition}"
+        "UPDATE users SET name = $2, name_key = COALESCE($3, email_key) WHERE user_id = $1 AND erasure IS NULL{condition}"
     ))
     .bind(user.0)
     .bind(name.map(|name| name.as_str().to_owned()))
@@ -154,9 +196,9 @@ async fn set_name(database: &Database, user: UserId, name: Option<&Name>, condit
 }
 
 /// Brings the copies in the rows of members in step with the directory.
-async fn refresh_copies(transaction: &mut Transaction, user: UserId) -> Result<(), Error> {
+pub(super) async fn refresh_copies(transaction: &mut Transaction, user: UserId) -> Result<(), Error> {
     Statement::new(
-        "UPDATE members SET name_key = u.name_key, search_key = u.name_key || $2 || u.email_key, \
+        "UPDATE members SET name_key = u.name_key, email_key = u.email_key, search_key = u.name_key || $2 || u.email_key, \
          last_login_at = u.last_login_at FROM users u WHERE u.user_id = $1 AND members.user_id = u.user_id \
          AND members.organization_id IN (SELECT organization_id FROM user_organizations WHERE user_id = $1)",
     )

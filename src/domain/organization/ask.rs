@@ -14,6 +14,7 @@ pub enum OrganizationAction {
     CreateLogoUpload,
     RemoveLogo,
     RequestCertification,
+    RequestDataExport,
     LeaveOrganization,
     DeleteOrganization,
     TransferOwnership,
@@ -37,11 +38,12 @@ pub enum OrganizationAction {
 
 impl OrganizationAction {
     /// Every action, noun by noun.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::UpdateOrganization,
         Self::CreateLogoUpload,
         Self::RemoveLogo,
         Self::RequestCertification,
+        Self::RequestDataExport,
         Self::LeaveOrganization,
         Self::DeleteOrganization,
         Self::TransferOwnership,
@@ -70,6 +72,7 @@ impl OrganizationAction {
             Self::UpdateOrganization | Self::CreateLogoUpload | Self::RemoveLogo | Self::RequestCertification => {
                 Permission::OrganizationUpdate
             }
+            Self::RequestDataExport => Permission::DataExport,
             Self::DeleteOrganization => Permission::OrganizationDelete,
             Self::ChangeMemberRole => Permission::MembersAssignRole,
             Self::DeactivateMember | Self::ReactivateMember => Permission::MembersUpdate,

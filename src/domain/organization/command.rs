@@ -13,7 +13,7 @@ use super::{
 use crate::domain::{
     Timestamp,
     actor::Actor,
-    ids::{ApiKeyId, InvitationId, RoleId, UserId},
+    ids::{ApiKeyId, DataExportId, InvitationId, RoleId, UserId},
     values::{Name, Text},
 };
 
@@ -78,6 +78,18 @@ pub enum Action {
     /// The operator's answer to a request; only the operator gives it.
     DecideCertification {
         decision: CertificationDecision,
+    },
+    /// Nothing happens where one is being made, or was a moment ago.
+    RequestDataExport {
+        /// The id that it gets if it is a new one.
+        export: DataExportId,
+        /// The last one, if it is of no use any more: too old, failed or gone. What the store alone knows.
+        outlived: Option<DataExportId>,
+    },
+    /// A person is being erased. Their PERSONAL organization ends; elsewhere their membership does, and the invitation
+    /// that they have. They ask for it themselves or the operator does, and where nothing of them is nothing happens.
+    ErasePerson {
+        user: UserId,
     },
     TransferOwnership {
         /// Who becomes the owner.

@@ -17,7 +17,7 @@ use super::{
 use crate::domain::{
     Timestamp,
     actor::Actor,
-    ids::{ApiKeyId, InvitationId, RoleId, UserId},
+    ids::{ApiKeyId, DataExportId, InvitationId, RoleId, UserId},
 };
 
 /// HMAC-SHA-256 of a normalized email under the salt of its directory row, in hexadecimal. It shows that an
@@ -124,6 +124,9 @@ pub enum Event {
     /// The operator did not certify it; it may ask again.
     #[serde(rename = "organization.certification_rejected")]
     OrganizationCertificationRejected {},
+    /// Somebody asked for a copy of everything that is kept about it.
+    #[serde(rename = "organization.data_export_requested")]
+    OrganizationDataExportRequested { export_id: DataExportId },
     /// The organization ended. This event stays as the tombstone.
     #[serde(rename = "organization.deleted")]
     OrganizationDeleted {},
@@ -308,6 +311,7 @@ impl Event {
             | Self::OrganizationCertificationRequested { .. }
             | Self::OrganizationCertified {}
             | Self::OrganizationCertificationRejected {}
+            | Self::OrganizationDataExportRequested { .. }
             | Self::OrganizationDeleted {} => Target::Organization,
             Self::MemberJoined { user_id, .. }
             | Self::MemberRoleChanged { user_id, .. }
@@ -358,6 +362,7 @@ impl Event {
             Self::OrganizationCertificationRequested { .. } => "organization.certification_requested",
             Self::OrganizationCertified {} => "organization.certified",
             Self::OrganizationCertificationRejected {} => "organization.certification_rejected",
+            Self::OrganizationDataExportRequested { .. } => "organization.data_export_requested",
             Self::OrganizationDeleted {} => "organization.deleted",
             Self::MemberJoined { .. } => "member.joined",
             Self::MemberRoleChanged { .. } => "member.role_changed",

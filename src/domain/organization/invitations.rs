@@ -107,6 +107,12 @@ impl Organization {
         self.open_invitations.values().filter(pending).copied().collect()
     }
 
+    /// The invitation that waits for a person's answer.
+    pub(super) fn open_invitation(&self, user: UserId, now: Timestamp) -> Option<InvitationId> {
+        let id = self.open_invitations.get(&user)?;
+        self.invitations.get(id).filter(|invitation| invitation.pending_at(now)).map(|_| *id)
+    }
+
     fn invitation(&self, id: InvitationId) -> Result<&Invitation, Refusal> {
         self.invitations.get(&id).ok_or(Refusal::NotFound { field: "invitationId" })
     }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Action, Command, CreatedKeys, Decided, Event, Organization,
+    Action, Command, CreatedKeys, Decided, Event, Kind, Lifecycle, Organization,
     api_keys::KeyStatus,
     ask::{Ask, OrganizationAction},
 };
@@ -123,6 +123,27 @@ impl Organization {
             former_owner_role_id: role.unwrap_or_else(|| rules.default_invitation_role().id),
         }]
         .into())
+    }
+
+    /// Whether an owner stays is asked as of who leaves; whether they may is not: nobody is kept.
+    pub(super) fn erase_person(&self, command: &Command, user_id: UserId) -> Result<Decided, Refusal> {
+        if !matches!(command.actor, Actor::Operator) && command.actor != Actor::User(user_id) {
+            return Err(Refusal::NotFound { field: "organizationId" });
+        }
+        let member = self.member(user_id).ok();
+        if self.lifecycle != Lifecycle::Living {
+            return Ok(Decided::default());
+        }
+        if self.kind == Kind::Personal {
+            return Ok(member.map(|_| Event::OrganizationDeleted {}).into());
+        }
+        self.check_owners(OrganizationAction::LeaveOrganization, member, None)?;
+        let left = member.map(|member| Event::MemberLeft { user_id, role_id: member.role, status: member.status });
+        let closed = self.open_invitation(user_id, command.now).map(|invitation_id| match command.actor {
+            Actor::User(_) => Event::InvitationDeclined { invitation_id },
+            Actor::ApiKey(_) | Actor::Operator => Event::InvitationRevoked { invitation_id },
+        });
+        Ok(left.into_iter().chain(closed).collect::<Vec<_>>().into())
     }
 
     fn ask_about(&self, command: &Command, ask: &Ask, user: UserId) -> Result<&Member, Refusal> {

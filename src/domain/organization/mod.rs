@@ -28,7 +28,7 @@ pub use logo::Logo;
 pub use permissions::{Permission, Permissions};
 
 use super::{
-    ids::{ApiKeyId, InvitationId, RoleId, UserId},
+    ids::{ApiKeyId, DataExportId, InvitationId, RoleId, UserId},
     refusal::Refusal,
 };
 
@@ -53,6 +53,8 @@ pub struct Organization {
     default_role: Option<RoleId>,
     version: u64,
     profile_version: u64,
+    /// The export of data that was asked for last.
+    data_export: Option<DataExportId>,
     roles: BTreeMap<RoleId, roles::Role>,
     members: HashMap<UserId, members::Member>,
     /// Members that are not former ones.
@@ -82,6 +84,8 @@ pub struct Notes {
     pub invited: Vec<Result<invitations::Invited, Refusal>>,
     /// The keys that are not revoked and that the removed, deactivated or leaving person had created.
     pub created_keys: Vec<ApiKeyId>,
+    /// The export of data that is there already.
+    pub data_export: Option<DataExportId>,
 }
 
 impl From<Vec<Event>> for Decided {
@@ -109,6 +113,12 @@ impl Organization {
         Self { lifecycle: Lifecycle::Deleted, version, ..Self::default() }
     }
 
+    /// The export of data that was asked for last.
+    #[must_use]
+    pub const fn data_export(&self) -> Option<DataExportId> {
+        self.data_export
+    }
+
     /// How much of a cache this takes: the number of things it holds.
     #[must_use]
     pub fn weight(&self) -> u64 {
@@ -128,7 +138,9 @@ impl Organization {
             | Action::RemoveLogo
             | Action::RequestCertification
             | Action::DecideCertification { .. }
+            | Action::RequestDataExport { .. }
             | Action::DeleteOrganization { .. } => self.decide_profile(command),
+            Action::ErasePerson { user } => self.erase_person(command, *user),
             Action::LeaveOrganization { .. }
             | Action::TransferOwnership { .. }
             | Action::ChangeMemberRole { .. }

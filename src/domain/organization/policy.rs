@@ -264,7 +264,7 @@ impl Organization {
         if allowed { Ok(()) } else { Err(Refusal::RoleNotAssignable { role: role.key.clone() }) }
     }
 
-    fn check_owners(
+    pub(super) fn check_owners(
         &self,
         action: OrganizationAction,
         member: Option<&Member>,

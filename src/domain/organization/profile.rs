@@ -4,12 +4,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Action, Command, Decided, Event, Kind, Lifecycle, Logo, Organization,
+    Action, Command, Decided, Event, Kind, Lifecycle, Logo, Notes, Organization,
     ask::{Ask, OrganizationAction},
     event::{Change, Commitment},
     roles::Role,
 };
-use crate::domain::{actor::Actor, ids::UserId, refusal::Refusal, values::normalize};
+use crate::domain::{
+    actor::Actor,
+    ids::{DataExportId, UserId},
+    refusal::Refusal,
+    values::normalize,
+};
 
 /// How many organizations a person may belong to.
 pub const ORGANIZATIONS_PER_USER: u32 = 100;
@@ -89,6 +94,7 @@ impl Organization {
                 Ok(open.then_some(Event::OrganizationCertificationRequested { from }).into())
             }
             Action::DecideCertification { decision } => self.decide_certification(command, *decision),
+            Action::RequestDataExport { export, outlived } => self.request_data_export(command, *export, *outlived),
             Action::DeleteOrganization { confirm_name } => {
                 self.may(command.actor, &Ask::about(OrganizationAction::DeleteOrganization), command.now)?;
                 if normalize(confirm_name) != normalize(&self.name) {
@@ -98,6 +104,19 @@ impl Organization {
             }
             _ => Ok(Decided::default()),
         }
+    }
+
+    /// Who asks at the same moment gets the same one: it can be outlived once.
+    fn request_data_export(
+        &self,
+        command: &Command,
+        export_id: DataExportId,
+        outlived: Option<DataExportId>,
+    ) -> Result<Decided, Refusal> {
+        self.may(command.actor, &Ask::about(OrganizationAction::RequestDataExport), command.now)?;
+        let data_export = self.data_export.filter(|last| Some(*last) != outlived);
+        let event = data_export.is_none().then_some(Event::OrganizationDataExportRequested { export_id });
+        Ok(Decided { notes: Notes { data_export, ..Notes::default() }, ..event.into() })
     }
 
     fn create(&self, command: &Command) -> Result<Decided, Refusal> {
@@ -192,6 +211,11 @@ impl Organization {
     }
 
     pub(super) fn evolve_profile(&mut self, event: &Event) {
+        // Of what is changed with the profile's version in hand, nothing has changed.
+        if let Event::OrganizationDataExportRequested { export_id } = event {
+            self.data_export = Some(*export_id);
+            return;
+        }
         self.profile_version = self.version;
         match event {
             Event::OrganizationCreated { kind, name, description } => {

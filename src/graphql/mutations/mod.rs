@@ -4,6 +4,7 @@ mod api_keys;
 mod invitations;
 mod members;
 mod organization;
+mod personal_data;
 mod roles;
 mod viewer;
 
@@ -14,6 +15,7 @@ use async_graphql::MergedObject;
 #[graphql(name = "Mutation")]
 pub struct MutationRoot(
     viewer::ViewerMutations,
+    personal_data::PersonalDataMutations,
     organization::OrganizationMutations,
     members::MemberMutations,
     invitations::InvitationMutations,

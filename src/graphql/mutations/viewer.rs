@@ -110,7 +110,7 @@ payloads!(
 pub struct ViewerMutations;
 
 /// The signed-in person of this request.
-fn person(ctx: &Context<'_>) -> Result<Result<(UserId, Proof), Refusal>> {
+pub(super) fn person(ctx: &Context<'_>) -> Result<Result<(UserId, Proof), Refusal>> {
     match request(ctx)?.principal {
         Principal::Anonymous => Err(unauthenticated()),
         Principal::ApiKey { .. } => Ok(Err(Refusal::UserRequired)),

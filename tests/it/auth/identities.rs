@@ -108,6 +108,18 @@ both_databases! {
         assert!(world.person("eve", "eve@example.com").is_let_in().await, "nothing was bound by the refusal");
     }
 
+    /// Neither their identity nor their address leads to the person who was erased.
+    async fn an_identity_of_somebody_erased_makes_somebody_else(url: &str) {
+        let world = World::new(url).await;
+        let before = id(&world.person("ada", ADA)).await;
+        let erased = world.person("ada", ADA).refusals("EraseViewer", json!({ "confirmEmail": ADA })).await;
+        assert_eq!(erased, [""; 0]);
+        let after = world.person("ada", ADA);
+        assert!(after.is_let_in().await);
+        assert_ne!(id(&after).await, before);
+        assert_eq!(id(&world.server.person(ADA).await).await, id(&after).await);
+    }
+
     async fn many_first_requests_at_once_make_one_person(url: &str) {
         let world = World::new(url).await;
         let (ada, eve) = (world.person("ada", ADA), world.person("eve", ADA));

@@ -11,4 +11,5 @@ mod readme;
 mod serve;
 mod ten_thousand;
 mod two_servers;
+mod user;
 mod verify;

@@ -309,3 +309,23 @@ fn a_key_acts_on_members_below_its_level() {
         story.when(KEY, deactivate(target)).then_refused(Refusal::RankTooLow);
     }
 }
+
+/// By themselves or by the operator, whatever their status is, with the invitation that waits for them.
+#[test]
+fn an_erased_person_leaves_and_their_invitation_is_closed() {
+    let erase = |user| Action::ErasePerson { user };
+    let left = |status| Event::MemberLeft { user_id: MEMBER, role_id: role("MEMBER"), status };
+    for by in [MEMBER.actor(), Actor::Operator] {
+        workspace().when(by, erase(MEMBER)).then([left(MemberStatus::Active)]);
+        let resting = workspace().given(Event::MemberDeactivated { user_id: MEMBER });
+        resting.when(by, erase(MEMBER)).then([left(MemberStatus::Inactive)]);
+    }
+    for by in [ADMIN.actor(), OTHER_ADMIN.actor(), KEY.actor()] {
+        workspace().when(by, erase(MEMBER)).then_not_found("organizationId");
+    }
+    workspace().when(STRANGER, erase(STRANGER)).then_nothing();
+    team().when(ADMIN, erase(ADMIN)).then_refused(Refusal::LastOwner);
+    only_admin(Kind::Enterprise).when(Actor::Operator, erase(ADMIN)).then_refused(Refusal::OwnerMustTransfer);
+    only_admin(Kind::Personal).when(ADMIN, erase(ADMIN)).then([Event::OrganizationDeleted {}]);
+    team().having(ADMIN, delete()).when(ADMIN, erase(ADMIN)).then_nothing();
+}

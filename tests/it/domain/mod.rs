@@ -5,7 +5,7 @@
 
 use chrono::TimeDelta;
 use orgledger::domain::{
-    Actor, ApiKeyId, InvitationId, Organization, Refusal, RoleId, Timestamp, UserId,
+    Actor, ApiKeyId, DataExportId, InvitationId, Organization, Refusal, RoleId, Timestamp, UserId,
     organization::{
         Action, Command, CreatedKeys, Event, InvitationRow, Kind, Permission, Permissions,
         api_keys::{Grace, KeyType, RateLimit},

@@ -110,6 +110,7 @@ fn each_action_names_the_permission_it_needs() {
         (A::CreateLogoUpload, P::OrganizationUpdate),
         (A::RemoveLogo, P::OrganizationUpdate),
         (A::RequestCertification, P::OrganizationUpdate),
+        (A::RequestDataExport, P::DataExport),
         (A::DeleteOrganization, P::OrganizationDelete),
         (A::ChangeMemberRole, P::MembersAssignRole),
         (A::DeactivateMember, P::MembersUpdate),

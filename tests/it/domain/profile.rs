@@ -215,3 +215,18 @@ fn the_weight_counts_what_is_held() {
     let story = team().having(ADMIN, new_key(KEY)).having(ADMIN, invite());
     assert_eq!(story.organization.weight(), 1 + 3 + 1 + 1);
 }
+
+/// As long as the last one is of use it is given again; it can be outlived once.
+#[test]
+fn an_export_of_data_is_asked_for_once() {
+    let [first, second] = [1, 2].map(|number| DataExportId(Uuid::from_u128(number)));
+    let ask = |export, outlived| Action::RequestDataExport { export, outlived };
+    let asked = |export_id| Event::OrganizationDataExportRequested { export_id };
+    team().when(ADMIN, ask(first, None)).then([asked(first)]);
+    let story = team().having(ADMIN, ask(first, None));
+    story.when(ADMIN, ask(second, None)).then_nothing();
+    story.when(ADMIN, ask(second, Some(first))).then([asked(second)]);
+    let story = story.having(ADMIN, ask(second, Some(first)));
+    story.when(ADMIN, ask(DataExportId(Uuid::from_u128(3)), Some(first))).then_nothing();
+    story.when(MEMBER, ask(first, None)).then_refused(Refusal::PermissionRequired(P::DataExport));
+}

@@ -3,14 +3,14 @@
 use async_graphql::{Request, Variables};
 use orgledger::{
     auth::{Principal, Proof, limits::Limits, usage::Usage, watch::Watch},
-    commands::{Commands, INVITATION_LIFETIME},
+    commands::{Commands, INVITATION_LIFETIME, erasure::Erasure},
     domain::{ApiKeyId, GlobalId, OrganizationId, SessionId, UserId, organization::Permissions},
     graphql::{
         ApiSchema,
         context::{RequestContext, Services, Transport},
         schema,
     },
-    store::{Store, append::Origin},
+    store::{Store, append::Origin, files::Files},
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -48,8 +48,10 @@ impl Inside {
     /// Over this store.
     pub fn new(store: &Store) -> Self {
         let commands = Commands { store: store.clone(), invitation_lifetime: INVITATION_LIFETIME };
+        let files = Files::folder(&std::env::temp_dir()).unwrap();
+        let erasure = Erasure { store: store.clone(), files };
         let (usage, limits, public_url, watch) = (Usage::default(), Limits::default(), String::new(), Watch::default());
-        Self { schema: schema(Services { commands, usage, limits, public_url, watch }) }
+        Self { schema: schema(Services { commands, erasure, usage, limits, public_url, watch }) }
     }
 
     /// The API's id of an organization.

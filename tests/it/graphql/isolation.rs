@@ -20,6 +20,7 @@ const MUTATIONS: &[(&str, &str)] = &[
     ("UpdateOrganization", r#"{ "name": "Mine" }"#),
     ("CreateLogoUpload", "{}"),
     ("RemoveLogo", "{}"),
+    ("RequestDataExport", "{}"),
     ("LeaveOrganization", "{}"),
     ("DeleteOrganization", r#"{ "confirmName": "Acme" }"#),
     ("ChangeMemberRole", r#"{ "memberId": "", "roleId": "" }"#),

@@ -80,7 +80,7 @@ impl Server {
             public_url: url.clone(),
         };
         let folder = tempfile::Builder::new().prefix("orgledger-files-").tempdir().unwrap();
-        let files = Files::folder(folder.path()).unwrap();
+        let files = Files::folder(folder.path()).unwrap().with_letters(mail.path());
         let usage = Usage::default();
         let commands = Commands { store: store.clone(), invitation_lifetime: INVITATION_LIFETIME };
         let settings = Settings {

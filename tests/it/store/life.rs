@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use orgledger::{
     domain::{
-        ApiKeyId, OrganizationId,
+        ApiKeyId, DataExportId, OrganizationId,
         organization::{
             Action, CreatedKeys, Permission, Permissions,
             api_keys::{Grace, KeyType, RateLimit},
@@ -63,6 +63,8 @@ async fn profile(world: &World, acme: OrganizationId, ada: &Person) {
     let request = Request { origin, ..world.request(acme, ada, action) };
     world.store.ledger.execute(request).await.unwrap();
     world.act(acme, ada, rename("Acme")).await;
+    let export = DataExportId(world.store.entropy.uuid());
+    world.act(acme, ada, Action::RequestDataExport { export, outlived: None }).await;
 }
 
 async fn invitations(world: &World, acme: OrganizationId, ada: &Person, bob: &Person) {

@@ -15,7 +15,7 @@ mod pages;
 mod people;
 mod plans;
 mod purge;
-mod rebuild;
+pub mod rebuild;
 mod schema;
 mod verify;
 pub mod world;

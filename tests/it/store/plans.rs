@@ -72,7 +72,7 @@ async fn fill(database: &Database) {
         for text in [
             format!(
                 "{many}INSERT INTO users SELECT {user}, 'E', 'e' || {organization} || '.' || i, TRUE, NULL, \
-                 'name' || i, NULL, $3, $2, $2 FROM n"
+                 'name' || i, NULL, $3, $2, $2, NULL, NULL FROM n"
             ),
             format!("{many}INSERT INTO user_organizations SELECT {user}, $1, TRUE FROM n"),
             format!(
@@ -100,7 +100,7 @@ async fn fill(database: &Database) {
                 of("1")
             ),
             format!("{ten}INSERT INTO invitation_details SELECT $1, {thing}, 'e', NULL, 'e' || i FROM n"),
-            format!("{ten}INSERT INTO user_invitations SELECT {user}, $1, {thing} FROM n"),
+            format!("{ten}INSERT INTO user_invitations SELECT {user}, $1, {thing}, TRUE FROM n"),
             format!(
                 "{ten}INSERT INTO outbox SELECT {}, 'INVITATION', $1, {thing}, 1, 'SENT', 1, NULL, $2, $2 FROM n",
                 of(&format!("{organization} * 1000 + i"))

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use orgledger::{
     auth::{Principal, Proof, limits::Limits, sign_in, usage::Usage, watch::Watch},
     clock::Clock,
-    commands::{Answer, Caller, Commands, INVITATION_LIFETIME, Invitee, Received, Terms},
+    commands::{Answer, Caller, Commands, INVITATION_LIFETIME, Invitee, Received, Terms, erasure::Erasure},
     domain::{
         Actor, GlobalId, InvitationId, OrganizationId, RoleId, SessionId, UserId,
         organization::{Action, CreatedKeys, Kind},
@@ -17,7 +17,7 @@ use orgledger::{
         context::{RequestContext, Services, Transport},
         schema,
     },
-    store::{Database, Store, append::Origin, statement::Statement},
+    store::{Database, Store, append::Origin, files::Files, statement::Statement},
 };
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -119,6 +119,10 @@ impl Crowd {
         let mut crowd = Self {
             schema: schema(Services {
                 commands: commands.clone(),
+                erasure: Erasure {
+                    store: commands.store.clone(),
+                    files: Files::folder(&std::env::temp_dir()).unwrap(),
+                },
                 usage: Usage::default(),
                 limits: Limits::default(),
                 public_url: String::new(),

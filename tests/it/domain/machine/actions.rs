@@ -72,6 +72,12 @@ impl Machine {
                 let decision = if certify { CertificationDecision::Certify } else { CertificationDecision::Reject };
                 Action::DecideCertification { decision }
             }
+            Wish::RequestDataExport => {
+                let export = DataExportId(Uuid::from_u128(self.next_id));
+                let outlived = if seldom { None } else { self.mirror.data_export };
+                Action::RequestDataExport { export, outlived }
+            }
+            Wish::ErasePerson => Action::ErasePerson { user: member },
             Wish::TransferOwnership => {
                 let former_owner_role = (!dice.is_multiple_of(3)).then_some(other_role);
                 Action::TransferOwnership { member, former_owner_role }

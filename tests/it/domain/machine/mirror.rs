@@ -77,6 +77,7 @@ pub(super) struct Mirror {
     pub(super) default_role: Option<RoleId>,
     pub(super) version: u64,
     profile_version: u64,
+    pub(super) data_export: Option<DataExportId>,
     pub(super) roles: BTreeMap<RoleId, RoleSeen>,
     pub(super) members: BTreeMap<UserId, MemberSeen>,
     pub(super) invitations: BTreeMap<InvitationId, InvitationSeen>,
@@ -109,6 +110,10 @@ impl Mirror {
     }
 
     fn profile(&mut self, event: &Event) {
+        if let Event::OrganizationDataExportRequested { export_id } = *event {
+            assert_ne!(self.data_export.replace(export_id), Some(export_id), "asked for twice");
+            return;
+        }
         self.profile_version = self.version;
         match event.clone() {
             Event::OrganizationCreated { kind, name, description } => {

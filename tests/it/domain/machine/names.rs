@@ -49,6 +49,8 @@ wishes! {
     DeleteOrganization 2
     RequestCertification 3
     DecideCertification 3
+    RequestDataExport 2
+    ErasePerson 2
     TransferOwnership 3
     ChangeMemberRole 10
     DeactivateMember 5
@@ -79,6 +81,7 @@ every! { EVENTS, event_name, Event:
     OrganizationCertificationRequested
     OrganizationCertified
     OrganizationCertificationRejected
+    OrganizationDataExportRequested
     OrganizationDeleted
     MemberJoined
     MemberRoleChanged
@@ -116,6 +119,7 @@ every! { REFUSALS, refusal_name, Refusal:
     RoleNotAssignable
     PermissionNotHeld
     LastOwner
+    StillOwner
     RoleInUse
     NameTaken
     AlreadyAMember
@@ -134,4 +138,4 @@ every! { REFUSALS, refusal_name, Refusal:
 }
 
 /// What the rules never say: it is said around them, by who keeps the answers and by who writes.
-pub(super) const SAID_ELSEWHERE: [&str; 3] = ["IdempotencyMismatch", "SessionRequired", "Conflict"];
+pub(super) const SAID_ELSEWHERE: [&str; 4] = ["IdempotencyMismatch", "SessionRequired", "StillOwner", "Conflict"];

@@ -192,12 +192,15 @@ pub(super) fn check_gift(before: &Mirror, command: &Command, event: &Event) -> T
     Ok(())
 }
 
-/// What the operator says, and who declines.
+/// What the operator says, who declines, and what ends with a person.
 const fn gives_nothing(event: &Event) -> bool {
     matches!(
         event,
         Event::OrganizationCertified {}
             | Event::OrganizationCertificationRejected {}
             | Event::InvitationDeclined { .. }
+            | Event::MemberLeft { .. }
+            | Event::InvitationRevoked { .. }
+            | Event::OrganizationDeleted {}
     )
 }

@@ -187,7 +187,7 @@ impl Machine {
             Wish::AcceptInvitation | Wish::DeclineInvitation if likely => {
                 self.mirror.invitations.get(&invitation).map_or(STRANGER.actor(), |seen| seen.user.actor())
             }
-            Wish::DecideCertification if likely => Actor::Operator,
+            Wish::DecideCertification | Wish::ErasePerson if likely => Actor::Operator,
             _ => self.pick_able(step),
         }
     }

@@ -22,12 +22,14 @@ pub(super) const fn needed(wish: Wish) -> Option<Permission> {
         | Wish::CreatePersonalOrganization
         | Wish::LeaveOrganization
         | Wish::DecideCertification
+        | Wish::ErasePerson
         | Wish::TransferOwnership
         | Wish::AcceptInvitation
         | Wish::DeclineInvitation => return None,
         Wish::UpdateOrganization | Wish::SetLogo | Wish::RemoveLogo | Wish::RequestCertification => {
             Permission::OrganizationUpdate
         }
+        Wish::RequestDataExport => Permission::DataExport,
         Wish::DeleteOrganization => Permission::OrganizationDelete,
         Wish::ChangeMemberRole => Permission::MembersAssignRole,
         Wish::DeactivateMember | Wish::ReactivateMember => Permission::MembersUpdate,
@@ -69,9 +71,13 @@ pub(super) fn check_access(before: &Mirror, command: &Command, events: &[Event])
             before.invitations.get(invitation).is_some_and(|seen| seen.user.actor() == actor)
         }
         (Action::DecideCertification { .. }, actor) => before.lives() && actor == Actor::Operator,
+        // Nobody else erases a person, and nobody can be kept from it.
+        (Action::ErasePerson { user }, actor) => actor == Actor::Operator || actor == user.actor(),
         (Action::LeaveOrganization { .. }, Actor::User(_)) => by.is_some(),
         (Action::TransferOwnership { .. }, Actor::User(_)) => by.is_some_and(|by| by.acts && by.owner),
-        (Action::DeleteOrganization { .. }, Actor::User(_)) => is_permitted(before, command),
+        (Action::DeleteOrganization { .. }, Actor::User(_)) => {
+            is_permitted(before, command) && before.kind != Kind::Personal
+        }
         (
             Action::CreateOrganization { .. }
             | Action::CreatePersonalOrganization { .. }
@@ -95,10 +101,9 @@ pub(super) fn check_kind(before: &Mirror, event: &Event) -> TestCaseResult {
     };
     let certifies = before.kind == Kind::Enterprise;
     let allowed = match event {
-        // Leaving never is refused for what the organization is, and neither is deleting one that people made. The
-        // answer to an invitation is the recipient's own.
-        Event::MemberLeft { .. } | Event::InvitationDeclined { .. } => true,
-        Event::OrganizationDeleted {} => before.kind != Kind::Personal,
+        // Leaving never is refused for what the organization is, and neither is deleting. The answer to an invitation is
+        // the recipient's own.
+        Event::MemberLeft { .. } | Event::InvitationDeclined { .. } | Event::OrganizationDeleted {} => true,
         Event::OrganizationCertificationRequested { .. }
         | Event::OrganizationCertified {}
         | Event::OrganizationCertificationRejected {} => certifies,
@@ -204,7 +209,7 @@ pub(super) fn check_reach(before: &Value, after: &Value, event: &Event) -> TestC
         let owner = match field.as_str() {
             "version" => continue,
             "kind" | "lifecycle" | "name" | "description" | "logo" | "certification" | "default_role"
-            | "profile_version" => "organization",
+            | "profile_version" | "data_export" => "organization",
             "members" | "member_count" | "active_owners" => "members",
             "invitations" | "open_invitations" => "invitations",
             "roles" => "roles",

@@ -23,6 +23,8 @@ pub(super) fn ask(sheet: &mut Sheet<'_>) {
         if sheet.world.certified { "certified already" } else { "" },
         Action::RequestCertification,
     );
+    let first = DataExportId(Uuid::from_u128(1));
+    sheet.plain("requestDataExport", "", Action::RequestDataExport { export: first, outlived: None });
     if sheet.world.kind == Kind::Enterprise && !sheet.world.certified {
         let asked = Event::OrganizationCertificationRequested { from: Certification::NotRequested };
         let asked = sheet.world.story.clone().given(asked);
