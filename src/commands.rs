@@ -7,7 +7,7 @@ use crate::{
     domain::{
         Actor, ApiKeyId, InvitationId, Organization, OrganizationId, Refusal, RoleId, Timestamp, UserId,
         organization::{
-            Action, Ask, Command, InvitationRow, Kind, OrganizationAction, Permissions,
+            Action, Ask, Command, InvitationRow, Kind, OrganizationAction, Permissions, Target,
             api_keys::{Grace, KeyType, RateLimit},
             event::SecretRecord,
             roles::Level,
@@ -24,6 +24,7 @@ use crate::{
         invitations::{self, InvitationDetails, PreviewRow},
         ledger::{Failure, Freshness, Receipt, Request},
         profile,
+        refusals::Attempt,
         users::{self, NewUser, UserRow},
     },
 };
@@ -155,6 +156,20 @@ impl Commands {
         self.store.ledger.view(organization, freshness, look).await
     }
 
+    /// Keeps that the rules said no before there was a command: to one that makes something new in the organization.
+    async fn refused(
+        &self,
+        caller: &Caller,
+        organization: OrganizationId,
+        action: &'static str,
+        refusal: &Refusal,
+    ) -> Result<(), store::Error> {
+        let Caller { actor, ref origin } = *caller;
+        let (target, now, origin) = (Target::Organization, self.store.now(), origin.clone());
+        let attempt = Attempt { organization, actor, action, target, now, origin };
+        self.store.ledger.refused(attempt, refusal.clone()).await
+    }
+
     async fn person(&self, actor: Actor) -> Result<(UserId, UserRow), Failure> {
         let user = actor.user().ok_or(Refusal::UserRequired)?;
         let row = users::find(&self.store.database, user).await?.ok_or(Refusal::UserRequired)?;
@@ -212,6 +227,7 @@ impl Commands {
         if let Some(Err(refusal)) = answers.into_iter().next()
             && !matches!(refusal, Refusal::RoleNotAssignable { .. } | Refusal::PermissionNotHeld { .. })
         {
+            self.refused(caller, organization, "invitation.send", &refusal).await?;
             return Err(refusal.into());
         }
         let people = self.resolve(&invitees, now).await?;
@@ -307,16 +323,20 @@ impl Commands {
         caller: &Caller,
         organization: OrganizationId,
     ) -> Result<LogoUpload, Failure> {
-        self.may_upload(caller.actor, organization).await?;
+        self.may_upload(caller, organization).await?;
         let expires_at = (self.store.now() + UPLOAD_LIFETIME).trunc_subsecs(0);
         Ok(LogoUpload { organization, actor: caller.actor, id: self.store.entropy.uuid(), expires_at })
     }
 
     /// Refuses who may not change the logo now.
-    pub async fn may_upload(&self, actor: Actor, organization: OrganizationId) -> Result<(), Failure> {
+    pub async fn may_upload(&self, caller: &Caller, organization: OrganizationId) -> Result<(), Failure> {
         let ask = Ask::about(OrganizationAction::CreateLogoUpload);
-        let answers = self.may(actor, organization, &[ask], Freshness::Compared).await?;
-        answers.into_iter().try_for_each(|answer| answer.map_err(Failure::from))
+        let answers = self.may(caller.actor, organization, &[ask], Freshness::Compared).await?;
+        if let Some(Err(refusal)) = answers.into_iter().next() {
+            self.refused(caller, organization, "organization.set_logo", &refusal).await?;
+            return Err(refusal.into());
+        }
+        Ok(())
     }
 
     /// Makes a picture the logo, for who asked for the upload; `None` where the address was used before. The file is

@@ -3,6 +3,7 @@
 
 use async_graphql::{Context, ID, Object, Result, Schema};
 
+mod access_changes;
 mod api_keys;
 mod changes;
 pub mod context;

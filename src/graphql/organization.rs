@@ -6,11 +6,13 @@ use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 
 use super::{
+    access_changes::{self, AccessChanges},
     api_keys::{self, ApiKeyConnection, ApiKeyFilter, ApiKeysQuestion},
     context::{Access, access, services, store},
     decisions::{Decision, OrganizationAction},
     errors::{self, OrInternal, UserErrorCode, code},
     events::{self, EventConnection},
+    fields::moment,
     history::{self, AuditEntryConnection, AuditFilter},
     invitations::{self, InvitationConnection, InvitationState, InvitationsQuestion},
     members::{self, Member, MemberConnection, MemberFilter, MemberOrder, MembersQuestion},
@@ -149,7 +151,7 @@ impl Organization {
 
     /// The caller's role; an API key has none.
     async fn viewer_role(&self) -> Option<Role> {
-        self.0.role.clone().map(|row| Role { access: Arc::clone(&self.0), row })
+        self.0.role.clone().map(|row| Role::now(&self.0, row))
     }
 
     /// What the caller may do.
@@ -209,7 +211,10 @@ impl Organization {
         >,
         #[graphql(desc = "Which members.")] filter: Option<MemberFilter>,
         #[graphql(desc = "In which order; by name, unless told otherwise.")] order_by: Option<MemberOrder>,
-        #[graphql(desc = "As it was at that moment; names are today's.")] as_of: Option<DateTime<Utc>>,
+        #[graphql(
+            desc = "As it was at that moment, roles included; names of people are today's. Nobody before the organization began; now, for a moment to come."
+        )]
+        as_of: Option<DateTime<Utc>>,
     ) -> Option<Result<MemberConnection>> {
         let question = MembersQuestion {
             paging: Paging { first, after, last, before },
@@ -221,9 +226,14 @@ impl Organization {
         Some(members::list(ctx, &self.0, question).await)
     }
 
-    /// One member, former ones included. Needs MEMBERS_READ; one's own is there for everybody.
+    /// One member, former ones included; as of a moment, by the id that a list of that moment gave. Needs MEMBERS_READ;
+    /// one's own is there for everybody.
     async fn member(&self, ctx: &Context<'_>, #[graphql(desc = "The member's id.")] id: ID) -> Option<Result<Member>> {
-        let Ok(GlobalId::Member(organization, user)) = id.parse() else { return None };
+        let (organization, user, as_of) = match id.parse() {
+            Ok(GlobalId::Member(organization, user)) => (organization, user, None),
+            Ok(GlobalId::MemberAsOf(organization, user, sequence)) => (organization, user, Some(sequence)),
+            _ => return None,
+        };
         if organization != self.0.organization {
             return None;
         }
@@ -232,7 +242,7 @@ impl Organization {
         {
             return Some(Err(error));
         }
-        Member::find(ctx, &self.0, user).await.transpose()
+        Member::find_at(ctx, &self.0, user, as_of).await.transpose()
     }
 
     /// Invitations, newest first. Needs MEMBERS_INVITE.
@@ -254,9 +264,17 @@ impl Organization {
     }
 
     /// Every role, highest first.
-    async fn roles(&self, ctx: &Context<'_>) -> Result<Vec<Role>> {
+    async fn roles(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "As they were at that moment: names, levels, permissions, and how many held them.")]
+        as_of: Option<DateTime<Utc>>,
+    ) -> Result<Vec<Role>> {
+        if let Some(at) = as_of {
+            return Role::all_at(ctx, &self.0, at).await;
+        }
         let roles = self.0.roles(ctx).await?.iter();
-        Ok(roles.map(|row| Role { access: Arc::clone(&self.0), row: row.clone() }).collect())
+        Ok(roles.map(|row| Role::now(&self.0, row.clone())).collect())
     }
 
     /// Every permission there is, group by group.
@@ -286,7 +304,20 @@ impl Organization {
         Some(overview(ctx, &self.0).await)
     }
 
-    /// What was changed, by whom, and when; newest first. Needs AUDIT_READ.
+    /// Who got, changed and lost access between two moments: every single change, also those that were undone in
+    /// between. More than 2,000 are an error: `auditLog` has them in pages. An API key that expired is no change. Needs
+    /// MEMBERS_READ.
+    async fn access_changes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "From then on.")] from: DateTime<Utc>,
+        #[graphql(desc = "Before then; later than from.")] to: DateTime<Utc>,
+    ) -> Option<Result<AccessChanges>> {
+        Some(access_changes::between(ctx, &self.0, moment(from), moment(to)).await)
+    }
+
+    /// What was changed, by whom, and when; newest first, and what was refused if the filter asks for it. Needs
+    /// AUDIT_READ.
     async fn audit_log(
         &self,
         ctx: &Context<'_>,

@@ -11,7 +11,7 @@
 //!
 //! *Limits.* The cache holds [`CACHE_WEIGHT`] members, invitations and keys. A command gives up after [`DEADLINE`].
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use cqrs_es::{
     AggregateError, CqrsFramework,
@@ -32,11 +32,12 @@ use super::{
     append::{Append, Origin},
     commands::{self, Idempotency},
     database::Transaction,
-    execution::Execution,
+    execution::{Execution, Outcome},
     feed::Feed,
     history,
     hot::{Cached, Context, Head, Hot, HotCache, Slot, Weight, head, head_in},
     invitations::InvitationDetails,
+    refusals::{self, Attempt},
 };
 use crate::domain::{
     Organization, OrganizationId, Refusal,
@@ -63,6 +64,22 @@ pub struct Request {
     pub details: Vec<InvitationDetails>,
     /// What makes a repetition recognizable.
     pub idempotency: Option<Idempotency>,
+}
+
+impl Request {
+    /// What is kept of it where a rule says no.
+    fn attempt(&self) -> Attempt {
+        let Command { actor, now, ref action, .. } = self.command;
+        let origin = Origin { reason: None, ..self.origin.clone() };
+        Attempt {
+            organization: self.organization,
+            actor,
+            action: action.name(),
+            target: action.target(actor),
+            now,
+            origin,
+        }
+    }
 }
 
 /// What became of a command.
@@ -167,7 +184,7 @@ impl Ledger {
             if let Some(receipt) = self.done_before(request).await? {
                 return Ok(receipt);
             }
-            let (result, receipt, fresh) = self.attempt(request, freshness).await;
+            let (result, Outcome { receipt, fresh, belongs }) = self.attempt(request, freshness).await;
             // The same command may have been done between the look and the decision: that is its answer then.
             if !receipt.written
                 && fresh
@@ -176,8 +193,16 @@ impl Ledger {
                 return Ok(receipt);
             }
             match result {
-                Ok(()) if receipt.written || fresh => return Ok(receipt),
-                Err(AggregateError::UserError(refusal)) if fresh => return Err(refusal.into()),
+                Ok(()) if receipt.written || fresh => {
+                    self.keep_rows(request, &receipt).await;
+                    return Ok(receipt);
+                }
+                Err(AggregateError::UserError(refusal)) if fresh => {
+                    if belongs {
+                        self.keep_refusal(receipt.version, &request.attempt(), &refusal).await;
+                    }
+                    return Err(refusal.into());
+                }
                 Ok(()) | Err(AggregateError::UserError(_)) => freshness = Freshness::Compared,
                 Err(AggregateError::AggregateConflict) if Instant::now() < deadline => freshness = Freshness::Locked,
                 Err(AggregateError::AggregateConflict) => return Err(Refusal::Conflict.into()),
@@ -203,14 +228,46 @@ impl Ledger {
         }
     }
 
-    /// One attempt through cqrs-es; also whether it was decided on a state that was sure to be the newest.
-    async fn attempt(
-        &self,
-        request: &Request,
-        freshness: Freshness,
-    ) -> (Result<(), AggregateError<Refusal>>, Receipt, bool) {
+    /// Keeps which rows of an invitation of many were refused, each rule once.
+    async fn keep_rows(&self, request: &Request, receipt: &Receipt) {
+        let refused: BTreeMap<_, _> = receipt
+            .notes
+            .invited
+            .iter()
+            .filter_map(|row| row.as_ref().err())
+            .map(|refusal| (refusal.code(), refusal))
+            .collect();
+        for refusal in refused.into_values() {
+            self.keep_refusal(receipt.version, &request.attempt(), refusal).await;
+        }
+    }
+
+    /// Keeps that a question was answered with no, where a command would have been given next. Like a command it is not
+    /// cut short by a caller that goes away.
+    pub async fn refused(&self, attempt: Attempt, refusal: Refusal) -> Result<(), Error> {
+        let look = |state: &Organization| (state.version(), state.belongs(attempt.actor, attempt.now));
+        let (version, belongs) = self.view(attempt.organization, Freshness::Cached, look).await?;
+        if !belongs {
+            return Ok(());
+        }
+        let ledger = self.clone();
+        let task = tokio::spawn(async move { ledger.keep_refusal(version, &attempt, &refusal).await });
+        task.await.map_err(|_| Error::Stopped)
+    }
+
+    /// Keeps a refusal in the audit log, before anybody is told of it. What the store cannot keep stands in the log of
+    /// the service.
+    async fn keep_refusal(&self, version: u64, attempt: &Attempt, refusal: &Refusal) {
+        if let Err(error) = refusals::keep(&self.database, version, attempt, refusal).await {
+            let Attempt { organization, actor, action, .. } = attempt;
+            tracing::warn!(?error, %organization, ?actor, action, code = refusal.code(), "a refusal was not kept");
+        }
+    }
+
+    /// One attempt through cqrs-es.
+    async fn attempt(&self, request: &Request, freshness: Freshness) -> (Result<(), AggregateError<Refusal>>, Outcome) {
         let notes = NotesSlot::default();
-        let outcome = Arc::new(std::sync::Mutex::new((Receipt::default(), false)));
+        let outcome = Arc::new(std::sync::Mutex::new(Outcome::default()));
         let execution = Execution {
             ledger: self.clone(),
             request: request.clone(),
@@ -221,9 +278,9 @@ impl Ledger {
         let framework = CqrsFramework::new(execution, Vec::new(), Arc::clone(&notes));
         let id = request.organization.to_string();
         let result = framework.execute(&id, request.command.clone()).await;
-        let (mut receipt, fresh) = std::mem::take(&mut *locked(&outcome));
-        receipt.notes = std::mem::take(&mut *locked(&notes));
-        (result, receipt, fresh)
+        let mut outcome = std::mem::take(&mut *locked(&outcome));
+        outcome.receipt.notes = std::mem::take(&mut *locked(&notes));
+        (result, outcome)
     }
 
     /// Takes an aggregate out of the cache, behind its organization's lock.

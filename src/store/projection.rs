@@ -18,9 +18,10 @@ pub(super) async fn project(transaction: &mut Transaction, recorded: &Recorded) 
 }
 
 /// The tables that are made from the ledger alone, and made anew by a rebuild.
-pub(super) const TABLES: [&str; 10] = [
+pub(super) const TABLES: [&str; 11] = [
     "organizations",
     "roles",
+    "role_history",
     "members",
     "member_history",
     "invitations",
@@ -32,4 +33,5 @@ pub(super) const TABLES: [&str; 10] = [
 ];
 
 /// The tables beside the ledger that hold facts of their own. A rebuild keeps them; they end with the organization.
-pub(super) const FACTS: [&str; 5] = ["invitation_details", "api_key_usage", "commands", "outbox", "event_context"];
+pub(super) const FACTS: [&str; 6] =
+    ["invitation_details", "api_key_usage", "commands", "outbox", "event_context", "refusals"];

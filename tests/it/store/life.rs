@@ -83,6 +83,7 @@ async fn invitations(world: &World, acme: OrganizationId, ada: &Person, bob: &Pe
 async fn members(world: &World, acme: OrganizationId, ada: &Person, bob: &Person) {
     let dee = world.member(acme, ada, "dee@example.com", "MEMBER").await;
     let eve = world.member(acme, bob, "eve@example.com", "AUDITOR").await;
+    world.ask(acme, &eve, rename("Eve's")).await.unwrap_err();
     world.act(acme, bob, change_role(&dee, "MANAGER")).await;
     world.act(acme, bob, deactivate(&dee)).await;
     world.act(acme, bob, Action::ReactivateMember { member: dee.id }).await;
