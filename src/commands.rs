@@ -156,18 +156,11 @@ impl Commands {
         self.store.ledger.view(organization, freshness, look).await
     }
 
-    /// Keeps that the rules said no before there was a command: to one that makes something new in the organization.
-    async fn refused(
-        &self,
-        caller: &Caller,
-        organization: OrganizationId,
-        action: &'static str,
-        refusal: &Refusal,
-    ) -> Result<(), store::Error> {
-        let Caller { actor, ref origin } = *caller;
-        let (target, now, origin) = (Target::Organization, self.store.now(), origin.clone());
-        let attempt = Attempt { organization, actor, action, target, now, origin };
-        self.store.ledger.refused(attempt, refusal.clone()).await
+    /// The refusal of what would have made something new in the organization, once it is kept.
+    async fn refused(&self, by: &Caller, organization: OrganizationId, action: &'static str, no: Refusal) -> Failure {
+        let (actor, origin, now) = (by.actor, by.origin.clone(), self.store.now());
+        let attempt = Attempt { organization, actor, action, target: Target::Organization, now, origin };
+        self.store.ledger.refused(attempt, no.clone()).await.map_or_else(Failure::from, |()| no.into())
     }
 
     async fn person(&self, actor: Actor) -> Result<(UserId, UserRow), Failure> {
@@ -227,8 +220,7 @@ impl Commands {
         if let Some(Err(refusal)) = answers.into_iter().next()
             && !matches!(refusal, Refusal::RoleNotAssignable { .. } | Refusal::PermissionNotHeld { .. })
         {
-            self.refused(caller, organization, "invitation.send", &refusal).await?;
-            return Err(refusal.into());
+            return Err(self.refused(caller, organization, "invitation.send", refusal).await);
         }
         let people = self.resolve(&invitees, now).await?;
         let mut rows = Vec::with_capacity(invitees.len());
@@ -333,8 +325,7 @@ impl Commands {
         let ask = Ask::about(OrganizationAction::CreateLogoUpload);
         let answers = self.may(caller.actor, organization, &[ask], Freshness::Compared).await?;
         if let Some(Err(refusal)) = answers.into_iter().next() {
-            self.refused(caller, organization, "organization.set_logo", &refusal).await?;
-            return Err(refusal.into());
+            return Err(self.refused(caller, organization, "organization.set_logo", refusal).await);
         }
         Ok(())
     }

@@ -66,6 +66,9 @@ WHERE r.built_in OR EXISTS (
     WHERE a.organization_id = r.organization_id AND a.sequence = r.version AND a.event_type = 'role.created'
 );
 
+-- A list of the past in the order of joining.
+CREATE INDEX member_history_by_joined ON member_history (organization_id, joined_at, user_id);
+
 -- Who invited a member, in each period of the membership.
 ALTER TABLE member_history ADD COLUMN invited_by_kind TEXT;
 ALTER TABLE member_history ADD COLUMN invited_by_id BLOB;

@@ -117,8 +117,8 @@ pub struct ApiKeyChange {
     actor: Option<Actor>,
 }
 
-/// What changed in who has access between two moments, each list in the order of time. Roles are as they were at the
-/// end.
+/// What changed in who has access between two moments: every single change, also those that were undone in between, each
+/// list in the order of time. Roles are as they were at the end. An API key that expired is no change.
 #[derive(Default, SimpleObject)]
 pub struct AccessChanges {
     /// Who joined, for the first time or again.

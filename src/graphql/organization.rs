@@ -226,8 +226,7 @@ impl Organization {
         Some(members::list(ctx, &self.0, question).await)
     }
 
-    /// One member, former ones included; as of a moment, by the id that a list of that moment gave. Needs MEMBERS_READ;
-    /// one's own is there for everybody.
+    /// One member, former ones included, or as of an id's moment. Needs MEMBERS_READ; one's own is there for everybody.
     async fn member(&self, ctx: &Context<'_>, #[graphql(desc = "The member's id.")] id: ID) -> Option<Result<Member>> {
         let (organization, user, as_of) = match id.parse() {
             Ok(GlobalId::Member(organization, user)) => (organization, user, None),
@@ -304,8 +303,7 @@ impl Organization {
         Some(overview(ctx, &self.0).await)
     }
 
-    /// Who got, changed and lost access between two moments: every single change, also those that were undone in
-    /// between. More than 2,000 are an error: `auditLog` has them in pages. An API key that expired is no change. Needs
+    /// Who got, changed and lost access between two moments, change by change; more than 2,000 are an error. Needs
     /// MEMBERS_READ.
     async fn access_changes(
         &self,
@@ -316,8 +314,7 @@ impl Organization {
         Some(access_changes::between(ctx, &self.0, moment(from), moment(to)).await)
     }
 
-    /// What was changed, by whom, and when; newest first, and what was refused if the filter asks for it. Needs
-    /// AUDIT_READ.
+    /// What was changed, or refused if that is asked for, by whom and when; newest first. Needs AUDIT_READ.
     async fn audit_log(
         &self,
         ctx: &Context<'_>,

@@ -11,7 +11,7 @@
 //!
 //! *Limits.* The cache holds [`CACHE_WEIGHT`] members, invitations and keys. A command gives up after [`DEADLINE`].
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use cqrs_es::{
     AggregateError, CqrsFramework,
@@ -37,7 +37,6 @@ use super::{
     history,
     hot::{Cached, Context, Head, Hot, HotCache, Slot, Weight, head, head_in},
     invitations::InvitationDetails,
-    refusals::{self, Attempt},
 };
 use crate::domain::{
     Organization, OrganizationId, Refusal,
@@ -64,22 +63,6 @@ pub struct Request {
     pub details: Vec<InvitationDetails>,
     /// What makes a repetition recognizable.
     pub idempotency: Option<Idempotency>,
-}
-
-impl Request {
-    /// What is kept of it where a rule says no.
-    fn attempt(&self) -> Attempt {
-        let Command { actor, now, ref action, .. } = self.command;
-        let origin = Origin { reason: None, ..self.origin.clone() };
-        Attempt {
-            organization: self.organization,
-            actor,
-            action: action.name(),
-            target: action.target(actor),
-            now,
-            origin,
-        }
-    }
 }
 
 /// What became of a command.
@@ -225,42 +208,6 @@ impl Ledger {
                 Ok(Some(Receipt { version: done.version, replayed: true, objects: done.objects, ..Receipt::default() }))
             }
             Some(_) => Err(Refusal::IdempotencyMismatch.into()),
-        }
-    }
-
-    /// Keeps which rows of an invitation of many were refused, each rule once.
-    async fn keep_rows(&self, request: &Request, receipt: &Receipt) {
-        let refused: BTreeMap<_, _> = receipt
-            .notes
-            .invited
-            .iter()
-            .filter_map(|row| row.as_ref().err())
-            .map(|refusal| (refusal.code(), refusal))
-            .collect();
-        for refusal in refused.into_values() {
-            self.keep_refusal(receipt.version, &request.attempt(), refusal).await;
-        }
-    }
-
-    /// Keeps that a question was answered with no, where a command would have been given next. Like a command it is not
-    /// cut short by a caller that goes away.
-    pub async fn refused(&self, attempt: Attempt, refusal: Refusal) -> Result<(), Error> {
-        let look = |state: &Organization| (state.version(), state.belongs(attempt.actor, attempt.now));
-        let (version, belongs) = self.view(attempt.organization, Freshness::Cached, look).await?;
-        if !belongs {
-            return Ok(());
-        }
-        let ledger = self.clone();
-        let task = tokio::spawn(async move { ledger.keep_refusal(version, &attempt, &refusal).await });
-        task.await.map_err(|_| Error::Stopped)
-    }
-
-    /// Keeps a refusal in the audit log, before anybody is told of it. What the store cannot keep stands in the log of
-    /// the service.
-    async fn keep_refusal(&self, version: u64, attempt: &Attempt, refusal: &Refusal) {
-        if let Err(error) = refusals::keep(&self.database, version, attempt, refusal).await {
-            let Attempt { organization, actor, action, .. } = attempt;
-            tracing::warn!(?error, %organization, ?actor, action, code = refusal.code(), "a refusal was not kept");
         }
     }
 

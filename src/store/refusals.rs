@@ -4,6 +4,8 @@
 //! *Promises.* Who is told of a refusal finds it kept, or counted. *Limits.* An actor has [`ACTOR_HOURLY`] of them kept
 //! in an hour, an organization [`ORGANIZATION_HOURLY`]; what comes beyond is counted at the last one that was kept.
 
+use std::collections::BTreeMap;
+
 use chrono::TimeDelta;
 use uuid::Uuid;
 
@@ -13,11 +15,16 @@ use super::{
     audit::{Place, REFUSED, over_refused},
     database::Transaction,
     history::{Entry, Filter},
-    hot, number,
+    hot,
+    ledger::{Freshness, Ledger, Receipt, Request},
+    number,
     page::{Direction, End, Key, Page, Position, Window},
     statement::Statement,
 };
-use crate::domain::{Actor, OrganizationId, Refusal, Timestamp, organization::Target};
+use crate::domain::{
+    Actor, Organization, OrganizationId, Refusal, Timestamp,
+    organization::{Command, Target},
+};
 
 /// How many refusals of an actor are kept in an hour.
 pub const ACTOR_HOURLY: usize = 60;
@@ -39,6 +46,60 @@ pub struct Attempt {
     pub now: Timestamp,
     /// From where; a reason is not kept.
     pub origin: Origin,
+}
+
+impl Request {
+    /// What is kept of it where a rule says no.
+    pub(super) fn attempt(&self) -> Attempt {
+        let Command { actor, now, ref action, .. } = self.command;
+        let origin = Origin { reason: None, ..self.origin.clone() };
+        Attempt {
+            organization: self.organization,
+            actor,
+            action: action.name(),
+            target: action.target(actor),
+            now,
+            origin,
+        }
+    }
+}
+
+impl Ledger {
+    /// Keeps which rows of an invitation of many were refused, each rule once.
+    pub(super) async fn keep_rows(&self, request: &Request, receipt: &Receipt) {
+        let refused: BTreeMap<_, _> = receipt
+            .notes
+            .invited
+            .iter()
+            .filter_map(|row| row.as_ref().err())
+            .map(|refusal| (refusal.code(), refusal))
+            .collect();
+        for refusal in refused.into_values() {
+            self.keep_refusal(receipt.version, &request.attempt(), refusal).await;
+        }
+    }
+
+    /// Keeps that a question was answered with no, where a command would have been given next. Like a command it is not
+    /// cut short by a caller that goes away.
+    pub async fn refused(&self, attempt: Attempt, refusal: Refusal) -> Result<(), Error> {
+        let look = |state: &Organization| (state.version(), state.belongs(attempt.actor, attempt.now));
+        let (version, belongs) = self.view(attempt.organization, Freshness::Cached, look).await?;
+        if !belongs {
+            return Ok(());
+        }
+        let ledger = self.clone();
+        let task = tokio::spawn(async move { ledger.keep_refusal(version, &attempt, &refusal).await });
+        task.await.map_err(|_| Error::Stopped)
+    }
+
+    /// Keeps a refusal in the audit log, before anybody is told of it. What the store cannot keep stands in the log of
+    /// the service.
+    pub(super) async fn keep_refusal(&self, version: u64, attempt: &Attempt, refusal: &Refusal) {
+        if let Err(error) = keep(&self.database, version, attempt, refusal).await {
+            let Attempt { organization, actor, action, .. } = attempt;
+            tracing::warn!(?error, %organization, ?actor, action, code = refusal.code(), "a refusal was not kept");
+        }
+    }
 }
 
 /// A refused command.

@@ -3,6 +3,8 @@
 mod api_keys;
 mod chain;
 mod events;
+mod faults;
+mod history;
 mod idempotency;
 mod invitations;
 mod kinds;
@@ -15,6 +17,8 @@ mod people;
 mod plans;
 mod purge;
 mod rebuild;
+mod refusals;
+mod retention;
 mod schema;
 mod verify;
 pub mod world;

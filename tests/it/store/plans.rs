@@ -20,17 +20,14 @@ use orgledger::{
 use sqlx::{Row, postgres::PgPoolOptions};
 use uuid::Uuid;
 
-use super::world::{World, beginning, change_role, role};
+use super::{
+    faults::{faults_in_postgres, faults_in_sqlite, sqlite_plan},
+    world::{World, beginning, change_role, role},
+};
 use crate::support::databases::{on_postgres, on_sqlite};
 
 /// The organization whose plans are looked at; the big ones lie among the small ones, as random ids do.
 const BIG: OrganizationId = OrganizationId(Uuid::from_u128(7 * 150));
-
-/// Indexes whose keys do not begin with the organization, because they find one.
-const REGISTRIES: [&str; 3] = ["(user_id", "(public_id", "(s.user_id"];
-
-/// An index of what the operator reads across organizations: it holds the few whose request is open, and no others.
-const REQUESTED: [&str; 2] = ["using organizations_requested", "USING INDEX organizations_requested"];
 
 /// The SQL of an id with this number.
 fn id(database: &Database, number: &str) -> String {
@@ -61,6 +58,9 @@ async fn fill(database: &Database) {
             of("i"),
             of("j")
         ),
+        "INSERT INTO role_history SELECT organization_id, role_id, 1, 9223372036854775807, key, name, description, \
+         level, permissions, owner, built_in, deleted, version FROM roles WHERE key = 'KEY'"
+            .to_owned(),
     ] {
         let statement = Statement::new(text).bind(one);
         statement.bind(vec![0_u8; 32]).run(database).await.unwrap();
@@ -237,38 +237,18 @@ async fn read_the_rest(database: &Database) {
     profile::logos(database, [BIG]).await.unwrap();
     profile::requests_for_certification(database).await.unwrap();
     roles::list(database, BIG).await.unwrap();
+    roles::list_at(database, BIG, 500).await.unwrap();
+    roles::find_at(database, BIG, role("MEMBER"), 500).await.unwrap();
+    roles::named_at(database, BIG, [role("MEMBER")], 500).await.unwrap();
+    roles::member_counts_at(database, BIG, 500).await.unwrap();
     commands::find(database, BIG, Actor::User(nobody), "key", now).await.unwrap();
     let mut wanted = Wanted::default();
     wanted.user(Uuid::nil());
     wanted.api_key(Uuid::nil());
     wanted.invitation(Uuid::nil());
     wanted.role(Uuid::nil());
+    wanted.joined(Uuid::nil());
     wanted.load(database, BIG).await.unwrap();
-}
-
-/// What is wrong with a plan of PostgreSQL: a whole table, or an index that is read across organizations.
-fn faults_in_postgres(plan: &[String]) -> Vec<&String> {
-    let beyond = |at: &usize| {
-        let line = &plan[*at];
-        let condition = plan.get(at + 1).map_or("", |next| next.trim());
-        let bounded = condition.starts_with("Index Cond:")
-            && (condition.contains("organization_id") || REGISTRIES.iter().any(|key| condition.contains(key)))
-            || line.contains(REQUESTED[0]);
-        line.contains("Seq Scan") || (line.contains("Index") && line.contains("Scan") && !bounded)
-    };
-    (0..plan.len()).filter(beyond).map(|at| &plan[at]).collect()
-}
-
-/// The same of SQLite.
-fn faults_in_sqlite(plan: &[String]) -> Vec<&String> {
-    let beyond = |line: &&String| {
-        let bounded = line.contains("(organization_id=?") || REGISTRIES.iter().any(|key| line.contains(key));
-        let scan = line.starts_with("SCAN")
-            && !["SCAN CONSTANT ROW", "SCAN asked", "SCAN place", "SCAN part"].contains(&line.as_str())
-            && !line.ends_with(REQUESTED[1]);
-        scan || (line.starts_with("SEARCH") && !bounded)
-    };
-    plan.iter().filter(beyond).collect()
 }
 
 /// Every statement that was read with and prepared, and the faults in its plan that is made for any values.
@@ -286,12 +266,6 @@ async fn prepared_plans(pool: &sqlx::PgPool) -> Vec<(String, String)> {
         found.push((statement, if faults.is_empty() { String::new() } else { plan.join("\n") }));
     }
     found
-}
-
-async fn sqlite_plan(database: &Database, text: &str) -> Vec<String> {
-    let explain = format!("EXPLAIN QUERY PLAN {text}");
-    let lines: Vec<(i64, i64, i64, String)> = Statement::new(explain).all(database).await.unwrap();
-    lines.into_iter().map(|(.., detail)| detail).collect()
 }
 
 /// The plans that PostgreSQL makes for these values, where a statement can be had with its values.
@@ -380,21 +354,4 @@ async fn nothing_is_read_beyond_one_organization() {
         .await;
     })
     .await;
-}
-
-/// The check itself finds what it is for.
-#[test]
-fn a_plan_that_reads_a_whole_table_is_found() {
-    let plan = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
-    assert_eq!(faults_in_postgres(&plan(&["Seq Scan on members m  (cost=1)"])).len(), 1);
-    let whole_index = plan(&["Index Scan using members_by_name on members m", "  Filter: (organization_id = $1)"]);
-    assert_eq!(faults_in_postgres(&whole_index).len(), 1);
-    let bounded = plan(&["Index Scan using members_by_name on members m", "  Index Cond: (organization_id = $1)"]);
-    assert_eq!(faults_in_postgres(&bounded).len(), 0);
-    let requested = plan(&["->  Index Scan using organizations_requested on organizations  (cost=1)"]);
-    assert_eq!(faults_in_postgres(&requested).len(), 0);
-    assert_eq!(faults_in_sqlite(&plan(&["SCAN m USING INDEX members_by_name", "SCAN CONSTANT ROW"])).len(), 1);
-    assert_eq!(faults_in_sqlite(&plan(&["SCAN organizations USING INDEX organizations_requested"])).len(), 0);
-    assert_eq!(faults_in_sqlite(&plan(&["SCAN organizations USING INDEX organizations_by_name"])).len(), 1);
-    assert_eq!(faults_in_sqlite(&plan(&["SEARCH m USING INDEX a (organization_id=? AND name_key>?)"])).len(), 0);
 }
