@@ -115,18 +115,29 @@ impl Filter {
         direction: Direction,
         window: &Window,
     ) -> Result<Vec<Entry>, Error> {
+        let Some(statement) = self.page_statement(organization, direction, window) else { return Ok(Vec::new()) };
+        statement.all::<EntryRow>(database).await?.into_iter().map(EntryRow::decode).collect()
+    }
+
+    /// The statement of a page of what was done; none where there can be nothing.
+    pub fn page_statement(
+        &self,
+        organization: OrganizationId,
+        direction: Direction,
+        window: &Window,
+    ) -> Option<Statement> {
         let window = over_done(window, direction);
         let columns = EventRow::COLUMNS;
         let mut statement = Statement::new(format!("SELECT {columns}, c.ip, c.user_agent, c.reason FROM ("));
         if !self.push_places(&mut statement, &DONE, organization, Some((&window, direction))) {
-            return Ok(Vec::new());
+            return None;
         }
         statement.push(") AS place JOIN events e ON e.sequence = place.sequence AND e.organization_id = ");
         statement.push_value(organization.0);
         statement.push(" LEFT JOIN event_context c");
         statement.push(" ON c.organization_id = e.organization_id AND c.sequence = e.sequence");
         window.push_order(&mut statement, &["e.sequence"], direction);
-        statement.all::<EntryRow>(database).await?.into_iter().map(EntryRow::decode).collect()
+        Some(statement)
     }
 
     /// Counts what was done and is meant.

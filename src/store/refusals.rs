@@ -321,16 +321,24 @@ impl Filter {
         organization: OrganizationId,
         window: &Window,
     ) -> Result<Vec<RefusalRow>, Error> {
+        match self.refused_statement(organization, window) {
+            Some(statement) => statement.all(database).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The statement of a page of what was refused; none where there can be nothing.
+    pub fn refused_statement(&self, organization: OrganizationId, window: &Window) -> Option<Statement> {
         let window = over_refused(window);
         let columns = COLUMNS.replace(", ", ", r.");
         let mut statement = Statement::new(format!("SELECT r.{columns} FROM ("));
         if !self.push_places(&mut statement, &REFUSED, organization, Some((&window, Direction::Descending))) {
-            return Ok(Vec::new());
+            return None;
         }
         statement.push(") AS place JOIN refusals r ON r.sequence = place.sequence AND r.attempt = place.attempt");
         statement.push(" AND r.organization_id = ").push_value(organization.0);
         window.push_order(&mut statement, &["r.sequence", "r.attempt"], Direction::Descending);
-        statement.all(database).await
+        Some(statement)
     }
 
     /// Counts the entries that are meant.

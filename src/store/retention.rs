@@ -45,7 +45,7 @@ async fn overdue(
          EXISTS (SELECT 1 FROM events e WHERE e.organization_id = s.organization_id AND e.recorded_at < $3 \
              AND e.sequence = (SELECT MIN(c.sequence) FROM event_context c \
                  WHERE c.organization_id = s.organization_id AND {KNOWN})) \
-         OR EXISTS (SELECT 1 FROM refusals WHERE organization_id = s.organization_id AND refused_at < $3 AND {KNOWN}))"
+         OR (SELECT MIN(r.refused_at) FROM refusals r WHERE r.organization_id = s.organization_id AND {KNOWN}) < $3)"
     ))
     .bind(after.unwrap_or(Uuid::nil()))
     .bind(last)

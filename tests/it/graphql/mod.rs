@@ -23,6 +23,7 @@ pub mod operations;
 mod organization;
 mod pages;
 mod paging;
+mod past;
 mod role_effects;
 mod roles;
 mod scene;

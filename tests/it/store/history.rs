@@ -49,11 +49,12 @@ impl Dice {
 
 /// What somebody may try: most of it is possible at some time, and refused at others.
 fn action(dice: &mut Dice, world: &World, people: &[Person], customs: &mut Vec<RoleId>) -> Action {
-    let member = dice.of(people).id;
+    let member = dice.of(&people[1..]).id;
     let created_keys = CreatedKeys::Keep;
     let mut roles: Vec<_> = ["ADMIN", "CO_ADMIN", "MANAGER", "MEMBER", "AUDITOR"].map(role).into();
     roles.extend(customs.iter().copied());
     let some = *dice.of(&roles);
+    let custom = if customs.is_empty() { some } else { *dice.of(customs) };
     let permissions = Permissions::from_bits(i64::try_from(dice.below(1 << 18)).unwrap());
     let level = i32::try_from(2 + dice.below(8)).unwrap().try_into().unwrap();
     let name: orgledger::domain::values::Name = format!("Role {}", dice.below(12)).parse().unwrap();
@@ -73,9 +74,9 @@ fn action(dice: &mut Dice, world: &World, people: &[Person], customs: &mut Vec<R
                 1 => (None, Some(level), Some(permissions)),
                 _ => (None, None, Some(permissions)),
             };
-            Action::UpdateRole { role: some, name, description: None, level, permissions }
+            Action::UpdateRole { role: custom, name, description: None, level, permissions }
         }
-        8 => Action::DeleteRole { role: some, reassign_to: Some(role("MEMBER")) },
+        8 => Action::DeleteRole { role: custom, reassign_to: Some(role("MEMBER")) },
         _ => Action::ChangeMemberRole { member, role: some },
     }
 }

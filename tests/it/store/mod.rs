@@ -11,6 +11,7 @@ mod kinds;
 mod ledger;
 mod life;
 mod locks;
+mod long_ledger;
 mod members;
 mod pages;
 mod people;

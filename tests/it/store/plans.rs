@@ -12,7 +12,9 @@ use orgledger::{
         members::{self, Filter, OrderField},
         names::Wanted,
         page::{Direction, End, Key, Position, Window},
-        profile, roles,
+        profile,
+        refusals::Kept,
+        retention, roles,
         standing::{Credential, standings},
         statement::{Statement, Value},
     },
@@ -36,6 +38,9 @@ fn id(database: &Database, number: &str) -> String {
         Database::Sqlite { .. } => format!("unhex(printf('%032x', {number}))"),
     }
 }
+
+/// What an event's row says of who did it.
+const METADATA: &str = r#"{"actorKind": "USER", "actorId": "00000000-0000-0000-0000-000000000001", "requestId": "r"}"#;
 
 /// Twenty big organizations and three thousand small ones.
 async fn fill(database: &Database) {
@@ -86,12 +91,16 @@ async fn fill(database: &Database) {
                 of("i % 6 + 1")
             ),
             format!(
-                "{many}INSERT INTO events SELECT 'organization', 'o' || {organization}, i, 'member.left', '1', $4, \
-                 $4, $1, $2, $3, $3 FROM n"
+                "{many}INSERT INTO events SELECT 'organization', 'o' || {organization}, i, 'organization.certified', '1', $4, \
+                 '{METADATA}', $1, $2, $3, $3 FROM n"
             ),
             format!(
                 "{many}INSERT INTO audit_entries SELECT $1, i, 'type.' || (i % 20), {}, {user}, 'USER' FROM n",
                 of("i % 50")
+            ),
+            format!(
+                "{many}INSERT INTO refusals SELECT $1, i, 1, $2, 'member.remove', 'RANK_TOO_LOW', 'USER', {user}, \
+                 'MEMBER', {user}, 'r', NULL, NULL, 0 FROM n"
             ),
             format!("{many}INSERT INTO event_context SELECT $1, i, NULL, NULL, 'R', 'r', $3 FROM n WHERE i % 2 = 0"),
             format!(
@@ -210,8 +219,7 @@ async fn read_the_rest(database: &Database) {
     let (now, nobody) = (beginning(), UserId(Uuid::nil()));
     let types = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect();
     let every = history::Filter::default;
-    // No row is asked for, because the events here are made of nothing.
-    let window = |after| Window { limit: 0, after, ..window(None) };
+    let window = |after| Window { after, ..window(None) };
     for filter in [
         every(),
         history::Filter { types: types(&["member.left"]), ..every() },
@@ -222,13 +230,14 @@ async fn read_the_rest(database: &Database) {
         history::Filter { search: Some("reason".to_owned()), ..every() },
     ] {
         for after in [None, Some(Position { key: Key::Number(5), id: None })] {
-            filter.page(database, BIG, Direction::Descending, &window(after)).await.unwrap();
+            filter.log(database, BIG, Kept::Both, &window(after)).await.unwrap();
         }
-        filter.count(database, BIG).await.unwrap();
+        filter.log_count(database, BIG, Kept::Both).await.unwrap();
     }
     history::after(database, BIG, 5000, 6000).await.unwrap();
     history::next(database, BIG, 5000, 10).await.unwrap();
     hot::head(database, BIG).await.unwrap();
+    retention::forget(database, now - TimeDelta::days(1)).await.unwrap();
     profile::find(database, BIG, Some(nobody)).await.unwrap();
     profile::page_of_user(database, nobody, &window(None)).await.unwrap();
     profile::count_of_user(database, nobody).await.unwrap();
