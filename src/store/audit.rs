@@ -4,6 +4,8 @@
 
 use std::collections::BTreeSet;
 
+use chrono::TimeDelta;
+
 use super::{
     database::like_pattern,
     history::{ANY, Filter},
@@ -11,10 +13,13 @@ use super::{
     statement::Statement,
 };
 use crate::domain::{
-    OrganizationId,
+    OrganizationId, Timestamp,
     organization::names::{ACTIONS, EVENTS},
     values::normalize,
 };
+
+/// How far apart the clocks of two servers, or the beginnings of two commands that meet, may be: more than enough.
+const AT_ONCE: TimeDelta = TimeDelta::hours(1);
 
 /// Where entries are read from.
 pub(super) struct Source {
@@ -142,17 +147,23 @@ impl Filter {
         self.push_times(statement, source, organization);
     }
 
-    /// Adds from when to when. What was done is in the order of time, so two looks find its sequences.
+    /// Adds from when to when. What was done is in the order of time, so two looks find its sequences. What was refused
+    /// is never earlier than the event it stands behind, and may be a little later than the next one.
     fn push_times(&self, statement: &mut Statement, source: &Source, organization: OrganizationId) {
-        for (at, done, refused) in [(self.from, "> ", ">= "), (self.to, "<= ", "< ")] {
-            let Some(at) = at else { continue };
-            if source.reasons {
-                statement.push(" AND a.sequence ").push(done);
-                statement.push("COALESCE((SELECT e.sequence FROM events e WHERE e.organization_id = ");
-                statement.push_value(organization.0).push(" AND e.recorded_at < ").push_value(at);
-                statement.push(" ORDER BY e.recorded_at DESC, e.sequence DESC LIMIT 1), 0)");
-            } else {
-                statement.push(" AND a.refused_at ").push(refused).push_value(at);
+        let done = source.reasons;
+        if let Some(from) = self.from {
+            let begin = if done { from } else { from.checked_sub_signed(AT_ONCE).unwrap_or(from) };
+            statement.push(if done { " AND a.sequence > " } else { " AND a.sequence >= " });
+            push_last_before(statement, organization, begin);
+            if !done {
+                statement.push(" AND a.refused_at >= ").push_value(from);
+            }
+        }
+        if let Some(to) = self.to {
+            statement.push(" AND a.sequence <= ");
+            push_last_before(statement, organization, to);
+            if !done {
+                statement.push(" AND a.refused_at < ").push_value(to);
             }
         }
         if let Some(from) = self.from_sequence {
@@ -162,6 +173,13 @@ impl Filter {
             statement.push(" AND a.sequence < ").push_value(to);
         }
     }
+}
+
+/// Adds the last sequence that was recorded before a moment.
+fn push_last_before(statement: &mut Statement, organization: OrganizationId, at: Timestamp) {
+    statement.push("COALESCE((SELECT e.sequence FROM events e WHERE e.organization_id = ");
+    statement.push_value(organization.0).push(" AND e.recorded_at < ").push_value(at);
+    statement.push(" ORDER BY e.recorded_at DESC, e.sequence DESC LIMIT 1), 0)");
 }
 
 /// The place of an entry: its sequence, and its attempt, which is 0 for what was done.

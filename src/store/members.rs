@@ -144,7 +144,8 @@ impl Filter {
     /// The statement of a page.
     pub fn page_statement(&self, order: (OrderField, Direction), window: &Window) -> Statement {
         let (field, direction) = order;
-        let joined = format!("{}.joined_at", self.state());
+        let state = self.state();
+        let (joined, user) = (format!("{state}.joined_at"), format!("{state}.user_id"));
         let column = match field {
             OrderField::Name => "m.name_key",
             OrderField::Email => "m.email_key",
@@ -152,7 +153,15 @@ impl Filter {
             OrderField::LastLoginAt => "m.last_login_at",
         };
         let mut statement = self.select();
-        window.push_to(&mut statement, &[column, "m.user_id"], direction);
+        match self.as_of {
+            // The list is read from the periods, and nobody had joined then who joined later.
+            Some(sequence) if field == OrderField::JoinedAt => {
+                statement.push(" AND h.joined_at <= (SELECT e.recorded_at FROM events e WHERE e.organization_id = ");
+                statement.push_value(self.organization.0).push(" AND e.sequence = ").push_value(sequence).push(")");
+                window.push_to(&mut statement, &[column, &user], direction);
+            }
+            _ => window.push_to(&mut statement, &[column, "m.user_id"], direction),
+        }
         statement
     }
 

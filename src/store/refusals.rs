@@ -209,6 +209,14 @@ async fn insert(
     refusal: &Refusal,
 ) -> Result<(), Error> {
     let Attempt { organization, actor, action, target, now, origin } = attempt;
+    // Never earlier than the event it stands behind, whatever the clocks say.
+    let behind: Option<(Timestamp,)> =
+        Statement::new("SELECT recorded_at FROM events WHERE organization_id = $1 AND sequence = $2")
+            .bind(organization.0)
+            .bind(version)
+            .optional_in(transaction)
+            .await?;
+    let refused_at = behind.map_or(*now, |(recorded_at,)| recorded_at.max(*now));
     Statement::new(format!(
         "INSERT INTO refusals (organization_id, {COLUMNS}) \
          SELECT $1, $2, COALESCE(MAX(r.attempt), 0) + 1, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0 \
@@ -216,7 +224,7 @@ async fn insert(
     ))
     .bind(organization.0)
     .bind(version)
-    .bind(*now)
+    .bind(refused_at)
     .bind(*action)
     .bind(refusal.code())
     .bind(actor.kind())
