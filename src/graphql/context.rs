@@ -1,6 +1,9 @@
 //! What resolvers stand on: the services, who is calling, and what the caller may see of an organization.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
 
 use async_graphql::{Context, Result};
 use tokio::sync::{Mutex, OnceCell};
@@ -204,12 +207,15 @@ impl Access {
     /// How many members held a role at a sequence; all are counted in one statement, once a request and sequence.
     pub async fn members_with_at(&self, ctx: &Context<'_>, role: Uuid, sequence: u64) -> Result<i64> {
         let mut known = self.past_counts.lock().await;
-        if !known.contains_key(&sequence) {
-            let database = &store(ctx)?.database;
-            let counts = roles::member_counts_at(database, self.organization, sequence).await.or_internal(ctx)?;
-            known.insert(sequence, counts.into_iter().collect());
-        }
-        Ok(known.get(&sequence).and_then(|counts| counts.get(&role)).copied().unwrap_or_default())
+        let counts = match known.entry(sequence) {
+            Entry::Occupied(counts) => counts.into_mut(),
+            Entry::Vacant(place) => {
+                let database = &store(ctx)?.database;
+                let counts = roles::member_counts_at(database, self.organization, sequence).await.or_internal(ctx)?;
+                place.insert(counts.into_iter().collect())
+            }
+        };
+        Ok(counts.get(&role).copied().unwrap_or_default())
     }
 
     /// The last sequence that was recorded at a moment; 0 before the first.

@@ -28,6 +28,8 @@ pub(super) struct Source {
     name: &'static str,
     /// The permanent names that there are.
     names: &'static [&'static str],
+    /// What is read of an entry.
+    columns: &'static str,
     /// What an entry's place is made of.
     place: &'static [&'static str],
     /// Whether a reason may stand beside an entry.
@@ -35,12 +37,24 @@ pub(super) struct Source {
 }
 
 /// What was done.
-pub(super) const DONE: Source =
-    Source { table: "audit_entries", name: "event_type", names: &EVENTS, place: &["a.sequence"], reasons: true };
+pub(super) const DONE: Source = Source {
+    table: "audit_entries",
+    name: "event_type",
+    names: &EVENTS,
+    columns: "a.sequence",
+    place: &["a.sequence"],
+    reasons: true,
+};
 
 /// What was refused.
-pub(super) const REFUSED: Source =
-    Source { table: "refusals", name: "action", names: &ACTIONS, place: &["a.sequence", "a.attempt"], reasons: false };
+pub(super) const REFUSED: Source = Source {
+    table: "refusals",
+    name: "action",
+    names: &ACTIONS,
+    columns: "a.*",
+    place: &["a.sequence", "a.attempt"],
+    reasons: false,
+};
 
 /// One index to read.
 enum Part {
@@ -64,14 +78,14 @@ impl Filter {
 
     /// Which indexes together hold what is meant; none of them, where nothing can be.
     fn parts(&self, source: &Source) -> Vec<Part> {
-        let named = |names: Vec<&'static str>| names.into_iter().map(|name| Part::Named(source.name, name.into()));
+        let by_name = |list: Vec<&'static str>| list.into_iter().map(|name| Part::Named(source.name, name.into()));
         let names = self.names(source);
         if let Some(search) = &self.search {
             let search = normalize(search);
             let mut found = names.clone().unwrap_or_else(|| source.names.to_vec());
             found.retain(|name| name.contains(&search));
             let reason = source.reasons && names.is_none_or(|names| !names.is_empty());
-            return named(found).chain(reason.then(|| Part::Reason(like_pattern(&search)))).collect();
+            return by_name(found).chain(reason.then(|| Part::Reason(like_pattern(&search)))).collect();
         }
         for (column, ids) in [("target_id", &self.targets), ("actor_id", &self.actors)] {
             // A list of names that is empty by itself leaves nothing, whatever else is asked for.
@@ -82,7 +96,7 @@ impl Filter {
             }
         }
         if let Some(names) = names {
-            return named(names).collect();
+            return by_name(names).collect();
         }
         if self.actor_kinds.is_empty() {
             return vec![Part::Whole];
@@ -91,7 +105,7 @@ impl Filter {
         kinds.into_iter().map(|kind| Part::Named("actor_kind", kind.into())).collect()
     }
 
-    /// Adds a list of places, in no order; false where there can be none, and nothing was added.
+    /// Adds a list of entries, in no order; false where there can be none, and nothing was added.
     pub(super) fn push_places(
         &self,
         statement: &mut Statement,
@@ -105,7 +119,7 @@ impl Filter {
         for (index, part) in parts.iter().enumerate() {
             statement.push(if index == 0 { "SELECT * FROM (SELECT " } else { union });
             statement.push(if index == 0 { "" } else { "SELECT * FROM (SELECT " });
-            statement.push(&source.place.join(", ")).push(" FROM ").push(source.table).push(" a");
+            statement.push(source.columns).push(" FROM ").push(source.table).push(" a");
             self.push_part(statement, source, organization, part);
             if let Some((window, direction)) = span {
                 window.push_to(statement, source.place, direction);

@@ -132,11 +132,11 @@ impl Filter {
         if !self.push_places(&mut statement, &DONE, organization, Some((&window, direction))) {
             return None;
         }
-        statement.push(") AS place JOIN events e ON e.sequence = place.sequence AND e.organization_id = ");
-        statement.push_value(organization.0);
-        statement.push(" LEFT JOIN event_context c");
+        // A cross join, because SQLite takes its tables in this order then: the few places first.
+        statement.push(") AS place CROSS JOIN events e LEFT JOIN event_context c");
         statement.push(" ON c.organization_id = e.organization_id AND c.sequence = e.sequence");
-        window.push_order(&mut statement, &["e.sequence"], direction);
+        statement.push(" WHERE e.sequence = place.sequence AND e.organization_id = ").push_value(organization.0);
+        window.push_order(&mut statement, &["place.sequence"], direction);
         Some(statement)
     }
 

@@ -87,14 +87,14 @@ impl Wanted {
             statement.push(" GROUP BY user_id");
             joined.extend(statement.all::<(Uuid, i64)>(database).await?);
         }
-        Ok(Names { names, role_keys, joined })
+        Ok(Names { shown: names, role_keys, joined })
     }
 }
 
 /// Names by id.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
-    names: HashMap<Uuid, String>,
+    shown: HashMap<Uuid, String>,
     role_keys: HashMap<Uuid, String>,
     joined: HashMap<Uuid, i64>,
 }
@@ -107,7 +107,7 @@ impl Names {
 
     /// The name, if there is one.
     pub fn get(&self, id: Uuid) -> Option<String> {
-        self.names.get(&id).cloned()
+        self.shown.get(&id).cloned()
     }
 
     /// The key of a role, if it was wanted; deleted ones have theirs still.

@@ -245,7 +245,7 @@ pub enum Line {
     /// What was done.
     Done(Box<Entry>),
     /// What was refused.
-    Refused(RefusalRow),
+    Refused(Box<RefusalRow>),
 }
 
 impl Line {
@@ -310,7 +310,9 @@ impl Filter {
         let mut lines = Vec::new();
         // Refusals first: who goes on from the newest of these meets every event that comes before the next refusal.
         if kept != Kept::Done {
-            lines.extend(self.refused(database, organization, window).await?.into_iter().map(Line::Refused));
+            lines.extend(
+                self.refused(database, organization, window).await?.into_iter().map(|row| Line::Refused(Box::new(row))),
+            );
         }
         if kept != Kept::Refused {
             let done = self.rows(database, organization, Direction::Descending, window).await?;
@@ -338,14 +340,12 @@ impl Filter {
     /// The statement of a page of what was refused; none where there can be nothing.
     pub fn refused_statement(&self, organization: OrganizationId, window: &Window) -> Option<Statement> {
         let window = over_refused(window);
-        let columns = COLUMNS.replace(", ", ", r.");
-        let mut statement = Statement::new(format!("SELECT r.{columns} FROM ("));
+        let mut statement = Statement::new(format!("SELECT {COLUMNS} FROM ("));
         if !self.push_places(&mut statement, &REFUSED, organization, Some((&window, Direction::Descending))) {
             return None;
         }
-        statement.push(") AS place JOIN refusals r ON r.sequence = place.sequence AND r.attempt = place.attempt");
-        statement.push(" AND r.organization_id = ").push_value(organization.0);
-        window.push_order(&mut statement, &["r.sequence", "r.attempt"], Direction::Descending);
+        statement.push(") AS place");
+        window.push_order(&mut statement, &["sequence", "attempt"], Direction::Descending);
         Some(statement)
     }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::TimeDelta;
 use orgledger::{
     domain::{
-        InvitationId, Organization, OrganizationId, RoleId, Timestamp, UserId,
+        Actor, InvitationId, Organization, OrganizationId, RoleId, Timestamp, UserId,
         organization::{Action, CreatedKeys, Event, Permissions, members::MemberStatus, names},
     },
     store::{
@@ -58,7 +58,7 @@ fn action(dice: &mut Dice, world: &World, people: &[Person], customs: &mut Vec<R
     let permissions = Permissions::from_bits(i64::try_from(dice.below(1 << 18)).unwrap());
     let level = i32::try_from(2 + dice.below(8)).unwrap().try_into().unwrap();
     let name: orgledger::domain::values::Name = format!("Role {}", dice.below(12)).parse().unwrap();
-    match dice.below(11) {
+    match dice.below(13) {
         0 | 1 => Action::DeactivateMember { member, created_keys },
         2 => Action::ReactivateMember { member },
         3 => Action::RemoveMember { member, created_keys },
@@ -68,7 +68,7 @@ fn action(dice: &mut Dice, world: &World, people: &[Person], customs: &mut Vec<R
             customs.push(made);
             Action::CreateRole { role: made, name, description: None, level, permissions }
         }
-        6 | 7 => {
+        6..=9 => {
             let (name, level, permissions) = match dice.below(3) {
                 0 => (Some(name), None, None),
                 1 => (None, Some(level), Some(permissions)),
@@ -76,7 +76,7 @@ fn action(dice: &mut Dice, world: &World, people: &[Person], customs: &mut Vec<R
             };
             Action::UpdateRole { role: custom, name, description: None, level, permissions }
         }
-        8 => Action::DeleteRole { role: custom, reassign_to: Some(role("MEMBER")) },
+        10 => Action::DeleteRole { role: custom, reassign_to: Some(role("MEMBER")) },
         _ => Action::ChangeMemberRole { member, role: some },
     }
 }
@@ -126,7 +126,7 @@ impl Moment {
             let mut next = moments.last().unwrap().clone();
             next.state.evolve(&recorded.event);
             if let Event::MemberJoined { user_id, invited_by, .. } = recorded.event {
-                next.joined.insert(user_id, (recorded.recorded_at, invited_by.map(|actor| actor.id())));
+                next.joined.insert(user_id, (recorded.recorded_at, invited_by.map(Actor::id)));
             }
             moments.push(next);
         }

@@ -60,7 +60,7 @@ async fn fill(database: &Database) {
         let role = id(database, "i % 5 + 1");
         let changed = events / 2;
         for text in [
-            format!("INSERT INTO organizations SELECT $1, 'TEAM', 'Acme', NULL, $1, $2, 1, 'NOT_REQUESTED', NULL"),
+            "INSERT INTO organizations SELECT $1, 'TEAM', 'Acme', NULL, $1, $2, 1, 'NOT_REQUESTED', NULL".to_owned(),
             format!("INSERT INTO streams SELECT $1, {events}, $3, $2, 'LIVING'"),
             format!(
                 "{}INSERT INTO roles SELECT $1, {role}, 'KEY', 'Name' || i, NULL, i, 0, FALSE, FALSE, 1, FALSE FROM n",
@@ -216,9 +216,7 @@ async fn a_page_of_the_past_reads_as_little_of_a_long_ledger_as_of_a_short_one()
         "store::long_ledger::a_page_of_the_past_reads_as_little_of_a_long_ledger_as_of_a_short_one",
         async |url| {
             let world = World::open(url).await;
-            let begun = Instant::now();
             fill(world.database()).await;
-            eprintln!("PostgreSQL filled in {:?}", begun.elapsed());
             let mut faulty = Vec::new();
             for (what, statement) in statements() {
                 let begun = Instant::now();
@@ -248,9 +246,13 @@ async fn a_page_of_the_past_reads_as_little_of_a_long_ledger_as_of_a_short_one()
             counted.push(")");
             let count = counted.count(world.database()).await.unwrap();
             say(begun, count, &what);
-            // The parts come in the order of their index; what they have together is sorted once.
-            let sorts = plan.iter().filter(|line| line.contains("USE TEMP B-TREE FOR ORDER BY")).count();
-            if !faults_in_sqlite(&plan).is_empty() || sorts > 1 {
+            // A page is in the order of what it is read from: nothing is sorted but the few rows of several parts. Reasons
+            // are found in their own order.
+            let sorts = |lines: &[String]| {
+                lines[1].contains("USE TEMP B-TREE FOR ORDER BY")
+                    && (what.starts_with("as of") || lines[0].starts_with("SEARCH a ") && !what.contains("reason"))
+            };
+            if !faults_in_sqlite(&plan).is_empty() || plan.windows(2).any(sorts) {
                 faulty.push(format!("{what}\n{}", plan.join("\n")));
             }
         }

@@ -14,7 +14,7 @@ use orgledger::{
         page::{Direction, End, Key, Position, Window},
         profile,
         refusals::Kept,
-        retention, roles,
+        roles,
         standing::{Credential, standings},
         statement::{Statement, Value},
     },
@@ -237,7 +237,6 @@ async fn read_the_rest(database: &Database) {
     history::after(database, BIG, 5000, 6000).await.unwrap();
     history::next(database, BIG, 5000, 10).await.unwrap();
     hot::head(database, BIG).await.unwrap();
-    retention::forget(database, now - TimeDelta::days(1)).await.unwrap();
     profile::find(database, BIG, Some(nobody)).await.unwrap();
     profile::page_of_user(database, nobody, &window(None)).await.unwrap();
     profile::count_of_user(database, nobody).await.unwrap();
@@ -293,7 +292,11 @@ async fn plans_for_values(database: &Database) -> Vec<String> {
         cases.push((page, [head(), vec![at, Uuid::nil().into(), 51_i64.into()]].concat()));
         let past = Filter { as_of: Some(500), ..present.clone() };
         let page = past.page_statement((order, Direction::Descending), &window(None));
-        cases.push((page, [vec![500_i64.into(), 500_i64.into()], head(), vec![51_i64.into()]].concat()));
+        let joined = match order {
+            OrderField::JoinedAt => vec![Value::from(BIG.0), 500_i64.into()],
+            _ => Vec::new(),
+        };
+        cases.push((page, [vec![500_i64.into(), 500_i64.into()], head(), joined, vec![51_i64.into()]].concat()));
         for search in ["name99", "99", "zzz"] {
             let filter = Filter { search: Some(search.to_owned()), ..present.clone() };
             let page = filter.page_statement((order, Direction::Ascending), &window(None));

@@ -31,7 +31,7 @@ const ALL: Window = Window { limit: 5000, end: End::First, after: None, before: 
 async fn kept(world: &World, organization: OrganizationId) -> Vec<RefusalRow> {
     let page = Filter::default().log(world.database(), organization, Kept::Refused, &ALL).await.unwrap();
     let row = |line| match line {
-        Line::Refused(row) => row,
+        Line::Refused(row) => *row,
         Line::Done(entry) => panic!("not refused: {entry:?}"),
     };
     page.rows.into_iter().map(row).collect()
@@ -40,6 +40,9 @@ async fn kept(world: &World, organization: OrganizationId) -> Vec<RefusalRow> {
 fn short(row: &RefusalRow) -> (i64, i64, &str, &str) {
     (row.sequence, row.attempt, &row.action, &row.code)
 }
+
+/// What a filter means, said by hand.
+type Means = Box<dyn Fn(&RefusalRow) -> bool>;
 
 fn place(line: &Line) -> (u64, u64) {
     match line.position() {
@@ -182,7 +185,6 @@ both_databases! {
         let (first, last) = (rows.last().unwrap().sequence.unsigned_abs(), rows[0].sequence.unsigned_abs());
         let of = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let bob = people[1].id.0;
-        type Means = Box<dyn Fn(&RefusalRow) -> bool>;
         let cases: Vec<(Filter, Means)> = vec![
             (Filter { types: of(&["member.*"]), ..every() }, Box::new(|row| row.action.starts_with("member."))),
             (Filter { types: of(&["role.update"]), ..every() }, Box::new(|row| row.action == "role.update")),
