@@ -3,36 +3,34 @@
 
 mod data_exports;
 pub mod erasure;
+pub mod logos;
 
-use chrono::{SubsecRound, TimeDelta};
+use chrono::TimeDelta;
 
 use crate::{
     domain::{
         Actor, ApiKeyId, InvitationId, Organization, OrganizationId, Refusal, RoleId, Timestamp, UserId,
         organization::{
-            Action, Ask, Command, InvitationRow, Kind, OrganizationAction, Permissions,
+            Action, Ask, Command, InvitationRow, Kind, OrganizationAction, Permissions, Target,
             api_keys::{Grace, KeyType, RateLimit},
             event::SecretRecord,
             roles::Level,
         },
         values::{Email, Name, Text, mask_email},
     },
-    pictures::Picture,
-    secrets::{self, ApiKeySecret, InvitationLink, LogoUpload},
+    secrets::{self, ApiKeySecret, InvitationLink},
     store::{
         self, Store,
         append::{Origin, Reason},
-        commands::{self, Idempotency},
-        files::Files,
+        commands::Idempotency,
         invitations::{self, InvitationDetails, PreviewRow},
         ledger::{Failure, Freshness, Receipt, Request},
         profile,
+        refusals::Attempt,
         users::{self, NewUser, UserRow},
     },
 };
 
-/// How long the address of an upload is good.
-pub const UPLOAD_LIFETIME: TimeDelta = TimeDelta::minutes(10);
 /// How long an invitation is good unless the operator says otherwise.
 pub const INVITATION_LIFETIME: TimeDelta = TimeDelta::days(7);
 
@@ -158,6 +156,13 @@ impl Commands {
         self.store.ledger.view(organization, freshness, look).await
     }
 
+    /// The refusal of what would have made something new in the organization, once it is kept.
+    async fn refused(&self, by: &Caller, organization: OrganizationId, action: &'static str, no: Refusal) -> Failure {
+        let (actor, origin, now) = (by.actor, by.origin.clone(), self.store.now());
+        let attempt = Attempt { organization, actor, action, target: Target::Organization, now, origin };
+        self.store.ledger.refused(attempt, no.clone()).await.map_or_else(Failure::from, |()| no.into())
+    }
+
     async fn person(&self, actor: Actor) -> Result<(UserId, UserRow), Failure> {
         let user = actor.user().ok_or(Refusal::UserRequired)?;
         let row = users::find(&self.store.database, user).await?.filter(UserRow::is_present);
@@ -216,7 +221,7 @@ impl Commands {
         if let Some(Err(refusal)) = answers.into_iter().next()
             && !matches!(refusal, Refusal::RoleNotAssignable { .. } | Refusal::PermissionNotHeld { .. })
         {
-            return Err(refusal.into());
+            return Err(self.refused(caller, organization, "invitation.send", refusal).await);
         }
         let people = self.resolve(&invitees, now).await?;
         if !people.iter().all(UserRow::is_present) {
@@ -306,44 +311,6 @@ impl Commands {
             users::suggest_name(&self.store.database, user, &name).await?;
         }
         Ok((organization, receipt))
-    }
-
-    /// What the address of an upload stands for, if the caller may change the logo. Nothing is stored.
-    pub async fn create_logo_upload(
-        &self,
-        caller: &Caller,
-        organization: OrganizationId,
-    ) -> Result<LogoUpload, Failure> {
-        self.may_upload(caller.actor, organization).await?;
-        let expires_at = (self.store.now() + UPLOAD_LIFETIME).trunc_subsecs(0);
-        Ok(LogoUpload { organization, actor: caller.actor, id: self.store.entropy.uuid(), expires_at })
-    }
-
-    /// Refuses who may not change the logo now.
-    pub async fn may_upload(&self, actor: Actor, organization: OrganizationId) -> Result<(), Failure> {
-        let ask = Ask::about(OrganizationAction::CreateLogoUpload);
-        let answers = self.may(actor, organization, &[ask], Freshness::Compared).await?;
-        answers.into_iter().try_for_each(|answer| answer.map_err(Failure::from))
-    }
-
-    /// Makes a picture the logo, for who asked for the upload; `None` where the address was used before. The file is
-    /// written first: an event never names what is not there, and a file that nothing names is swept.
-    pub async fn set_logo(
-        &self,
-        caller: &Caller,
-        upload: &LogoUpload,
-        picture: Picture,
-        files: &Files,
-    ) -> Result<Option<Receipt>, Failure> {
-        let LogoUpload { organization, actor, id, .. } = *upload;
-        let key = format!("logo upload {id}");
-        let used = Idempotency { fingerprint: self.store.server_key.fingerprint(&key), key };
-        if !commands::claim(&self.store.database, organization, actor, &used, self.store.now()).await? {
-            return Ok(None);
-        }
-        files.put(organization, picture.logo, picture.bytes).await?;
-        let action = Action::SetLogo { logo: picture.logo };
-        self.execute(caller, organization, action, Terms::default()).await.map(Some)
     }
 
     fn new_secret(&self, key_type: KeyType) -> (ApiKeySecret, SecretRecord) {

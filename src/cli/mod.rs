@@ -13,6 +13,7 @@ use crate::{
     commands::INVITATION_LIFETIME,
     domain::organization::profile::CertificationDecision,
     http::{PageOrigin, documents::TrustedDocuments},
+    store::retention::KEPT,
 };
 
 /// Organizations, members, invitations, roles and API keys behind a GraphQL API, kept in a tamper-evident ledger.
@@ -123,6 +124,16 @@ struct ServeArguments {
         value_parser = clap::value_parser!(i64).range(1..=720)
     )]
     invitation_hours: i64,
+    /// How long the audit log tells from which address and with which program something was done or tried, in days;
+    /// 0 is for ever, e.g. --context-retention-days 30
+    #[arg(
+        long,
+        env = "ORGLEDGER_CONTEXT_RETENTION_DAYS",
+        default_value_t = KEPT.num_days(),
+        value_name = "DAYS",
+        value_parser = clap::value_parser!(i64).range(0..=36500)
+    )]
+    context_retention_days: i64,
     /// The mail server; without one, letters are kept in the data directory and their links are in the log,
     /// e.g. --smtp-url smtps://user:secret@mail.example.com, or smtp://localhost:25?tls=opportunistic
     #[arg(long, env = "SMTP_URL", value_name = "URL", hide_env_values = true)]

@@ -26,7 +26,7 @@ use crate::{
         data_exports::Runner,
         feed::POLL,
         files::{self, Files},
-        purge,
+        purge, retention,
     },
 };
 
@@ -39,6 +39,7 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
         public_url,
         files_url,
         invitation_hours,
+        context_retention_days,
         smtp_url,
         mail_from,
         cors_origins,
@@ -72,6 +73,9 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     tasks.spawn(sweep(store.clone(), files.clone()));
     tasks.spawn(resume_erasures(Erasure { store: store.clone(), files: files.clone() }));
     tasks.spawn(Runner { store: store.clone(), files: files.clone() }.run());
+    if context_retention_days > 0 {
+        tasks.spawn(forget(store.clone(), TimeDelta::days(context_retention_days)));
+    }
 
     let commands = Commands { store: store.clone(), invitation_lifetime: TimeDelta::hours(invitation_hours) };
     let settings = Settings {
@@ -154,6 +158,17 @@ async fn sweep(store: Store, files: Files) {
             Err(error) => tracing::warn!(?error, "files that nothing names were not deleted"),
         }
         tokio::time::sleep(files::SWEEP_EVERY).await;
+    }
+}
+
+async fn forget(store: Store, kept: TimeDelta) {
+    loop {
+        match retention::forget(&store.database, store.now() - kept).await {
+            Ok(0) => {}
+            Ok(rows) => tracing::info!(rows, "addresses and programs of clients were forgotten"),
+            Err(error) => tracing::warn!(?error, "addresses and programs of clients were not forgotten"),
+        }
+        tokio::time::sleep(retention::LOOK_EVERY).await;
     }
 }
 

@@ -75,12 +75,16 @@ pub enum GlobalId {
     MemberAsOf(OrganizationId, UserId, u64),
     /// `rol_…`
     Role(OrganizationId, RoleId),
+    /// `rol_…@123`: a role as of that sequence.
+    RoleAsOf(OrganizationId, RoleId, u64),
     /// `inv_…`
     Invitation(OrganizationId, InvitationId),
     /// `key_…`
     ApiKey(OrganizationId, ApiKeyId),
     /// `evt_…`: an event by its sequence.
     Event(OrganizationId, u64),
+    /// `ref_…`: a refused command by the sequence it stands behind, and its number there.
+    Refusal(OrganizationId, u64, u64),
     /// `ses_…`
     Session(SessionId),
     /// `exp_…`: an export of an organization's data.
@@ -111,6 +115,10 @@ impl fmt::Display for GlobalId {
                 write!(f, "@{sequence}")
             }
             Self::Role(organization, role) => uuids("rol_", &[organization.0, role.0]),
+            Self::RoleAsOf(organization, role, sequence) => {
+                uuids("rol_", &[organization.0, role.0])?;
+                write!(f, "@{sequence}")
+            }
             Self::Invitation(organization, invitation) => uuids("inv_", &[organization.0, invitation.0]),
             Self::ApiKey(organization, key) => uuids("key_", &[organization.0, key.0]),
             Self::Session(session) => uuids("ses_", &[session.0]),
@@ -120,6 +128,11 @@ impl fmt::Display for GlobalId {
                 uuids("evt_", &[organization.0])?;
                 write_number(f, u128::from(sequence), SEQUENCE_WIDTH)
             }
+            Self::Refusal(organization, sequence, attempt) => {
+                uuids("ref_", &[organization.0])?;
+                write_number(f, u128::from(sequence), SEQUENCE_WIDTH)?;
+                write_number(f, u128::from(attempt), SEQUENCE_WIDTH)
+            }
         }
     }
 }
@@ -128,6 +141,18 @@ impl fmt::Display for GlobalId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an id")]
 pub struct MalformedId;
+
+/// The sequence behind an `@` at the end of an id, where there is one.
+fn read_as_of(text: &mut &str) -> Result<Option<u64>, MalformedId> {
+    let Some(sequence) = text.strip_prefix('@') else { return Ok(None) };
+    *text = "";
+    sequence.parse().map(Some).map_err(|_| MalformedId)
+}
+
+/// A sequence in base 62.
+fn read_sequence(text: &mut &str) -> Result<u64, MalformedId> {
+    u64::try_from(read_number(text, SEQUENCE_WIDTH)?).map_err(|_| MalformedId)
+}
 
 /// Cuts the next number of `width` base-62 characters off the front of `text`.
 fn read_number(text: &mut &str, width: usize) -> Result<u128, MalformedId> {
@@ -153,23 +178,24 @@ impl FromStr for GlobalId {
             "ses_" => Self::Session(SessionId(first)),
             "own_" => Self::ViewerDataExport(DataExportId(first)),
             "exp_" => Self::DataExport(organization, DataExportId(uuid()?)),
-            "rol_" => Self::Role(organization, RoleId(uuid()?)),
+            "rol_" => {
+                let role = RoleId(uuid()?);
+                match read_as_of(&mut rest)? {
+                    None => Self::Role(organization, role),
+                    Some(sequence) => Self::RoleAsOf(organization, role, sequence),
+                }
+            }
             "inv_" => Self::Invitation(organization, InvitationId(uuid()?)),
             "key_" => Self::ApiKey(organization, ApiKeyId(uuid()?)),
             "mem_" => {
                 let user = UserId(uuid()?);
-                match rest.strip_prefix('@') {
+                match read_as_of(&mut rest)? {
                     None => Self::Member(organization, user),
-                    Some(sequence) => {
-                        rest = "";
-                        Self::MemberAsOf(organization, user, sequence.parse().map_err(|_| MalformedId)?)
-                    }
+                    Some(sequence) => Self::MemberAsOf(organization, user, sequence),
                 }
             }
-            "evt_" => {
-                let sequence = read_number(&mut rest, SEQUENCE_WIDTH)?;
-                Self::Event(organization, u64::try_from(sequence).map_err(|_| MalformedId)?)
-            }
+            "evt_" => Self::Event(organization, read_sequence(&mut rest)?),
+            "ref_" => Self::Refusal(organization, read_sequence(&mut rest)?, read_sequence(&mut rest)?),
             _ => return Err(MalformedId),
         };
         // One id has one text: what does not come out again as it came in was never ours.

@@ -68,7 +68,8 @@ pub fn roles(event: &Event) -> impl Iterator<Item = RoleId> {
 }
 
 /// What an event changed. Roles are named by their keys.
-pub fn of(event: &Event, names: &Names) -> Vec<Change> {
+pub fn of(recorded: &Recorded, names: &Names) -> Vec<Change> {
+    let event = &recorded.event;
     let role = |id: &RoleId| Some(names.role_key(*id).unwrap_or_else(|| id.to_string()));
     let mut changes = match event {
         Event::OrganizationCreated { kind, name, description } => vec![
@@ -95,12 +96,17 @@ pub fn of(event: &Event, names: &Names) -> Vec<Change> {
         Event::OrganizationCertificationRejected {} => {
             vec![change("certification", text("REQUESTED"), text("REJECTED"))]
         }
-        Event::OrganizationDeleted {}
-        | Event::OrganizationDataExportRequested { .. }
-        | Event::InvitationResent { .. }
-        | Event::ApiKeyRotated { .. } => Vec::new(),
-        Event::MemberJoined { role_id, .. } => {
-            vec![change("role", None, role(role_id)), change("status", None, text("ACTIVE"))]
+        Event::OrganizationDeleted {} | Event::OrganizationDataExportRequested { .. } | Event::ApiKeyRotated { .. } => {
+            Vec::new()
+        }
+        // Who comes back was a former member.
+        Event::MemberJoined { user_id, role_id, .. } => {
+            let before = names.was_member(user_id.0, recorded.sequence).then(|| "FORMER".to_owned());
+            vec![change("role", None, role(role_id)), change("status", before, text("ACTIVE"))]
+        }
+        Event::InvitationResent { generation, .. } => {
+            let before = generation.saturating_sub(1).to_string();
+            vec![change("generation", Some(before), Some(generation.to_string()))]
         }
         Event::MemberRoleChanged { from, to, .. } | Event::InvitationRoleChanged { from, to, .. } => {
             vec![change("role", role(from), role(to))]

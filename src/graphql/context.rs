@@ -1,6 +1,9 @@
 //! What resolvers stand on: the services, who is calling, and what the caller may see of an organization.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
 
 use async_graphql::{Context, Result};
 use tokio::sync::{Mutex, OnceCell};
@@ -11,14 +14,15 @@ use crate::{
     auth::{Principal, limits::Limits, usage::Usage, watch::Watch},
     commands::{Caller, Commands, erasure::Erasure},
     domain::{
-        Actor, OrganizationId, Refusal,
+        Actor, OrganizationId, Refusal, Timestamp,
         organization::{Ask, Kind, Permission, Permissions, profile::Certification},
     },
     store::{
         self, Store,
         append::Origin,
+        hot,
         ledger::Freshness,
-        profile::OrganizationRow,
+        profile::{self, OrganizationRow},
         roles::{self, RoleRow},
     },
 };
@@ -117,6 +121,7 @@ pub struct Access {
     roles: OnceCell<Vec<RoleRow>>,
     member_counts: OnceCell<HashMap<Uuid, i64>>,
     invitation_counts: OnceCell<HashMap<Uuid, i64>>,
+    past_counts: Mutex<HashMap<u64, HashMap<Uuid, i64>>>,
 }
 
 impl Access {
@@ -156,6 +161,7 @@ impl Access {
             roles: OnceCell::new(),
             member_counts: OnceCell::new(),
             invitation_counts: OnceCell::new(),
+            past_counts: Mutex::default(),
         })
     }
 
@@ -198,6 +204,31 @@ impl Access {
             async || roles::member_counts(database, self.organization).await.map(|counts| counts.into_iter().collect());
         let counts: &HashMap<Uuid, i64> = self.member_counts.get_or_try_init(load).await.or_internal(ctx)?;
         Ok(counts.get(&role).copied().unwrap_or_default())
+    }
+
+    /// How many members held a role at a sequence; all are counted in one statement, once a request and sequence.
+    pub async fn members_with_at(&self, ctx: &Context<'_>, role: Uuid, sequence: u64) -> Result<i64> {
+        let mut known = self.past_counts.lock().await;
+        let counts = match known.entry(sequence) {
+            Entry::Occupied(counts) => counts.into_mut(),
+            Entry::Vacant(place) => {
+                let database = &store(ctx)?.database;
+                let counts = roles::member_counts_at(database, self.organization, sequence).await.or_internal(ctx)?;
+                place.insert(counts.into_iter().collect())
+            }
+        };
+        Ok(counts.get(&role).copied().unwrap_or_default())
+    }
+
+    /// The last sequence that was recorded at a moment; 0 before the first.
+    pub async fn sequence_at(&self, ctx: &Context<'_>, at: Timestamp) -> Result<u64> {
+        profile::sequence_at(&store(ctx)?.database, self.organization, at).await.or_internal(ctx)
+    }
+
+    /// Whether the ledger has got to a sequence: of what comes later nothing is known.
+    pub async fn has_sequence(&self, ctx: &Context<'_>, sequence: u64) -> Result<bool> {
+        let head = hot::head(&store(ctx)?.database, self.organization).await.or_internal(ctx)?;
+        Ok(head.is_some_and(|head| sequence <= head.version))
     }
 
     /// How many pending invitations give a role; all are counted in one statement, once a request.

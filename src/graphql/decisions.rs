@@ -156,7 +156,7 @@ impl MemberDecisions {
     /// The roles that the caller may give them, with the one they hold.
     async fn assignable_roles(&self, ctx: &Context<'_>) -> Result<Vec<Role>> {
         let allowed = self.roles_to_give(ctx).await?.into_iter().filter(|(_, answer)| answer.is_ok());
-        let role = |(row, _): (&RoleRow, _)| Role { access: Arc::clone(&self.access), row: row.clone() };
+        let role = |(row, _): (&RoleRow, _)| Role::now(&self.access, row.clone());
         Ok(allowed.map(role).collect())
     }
 }

@@ -3,7 +3,7 @@
 
 use std::future::Future;
 
-use async_graphql::{Context, Enum, Error, ErrorExtensions, ID, Result, SimpleObject, Value};
+use async_graphql::{Context, Enum, Error, ErrorExtensions, ID, Result, SimpleObject, Value, resolver_utils::EnumType};
 
 use super::roles::Permission;
 use crate::{
@@ -67,6 +67,13 @@ pub enum UserErrorCode {
     IdempotencyMismatch,
     /// Others kept changing the organization.
     Conflict,
+}
+
+impl UserErrorCode {
+    /// The code of a permanent name; none for a name that no rule has.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::items().iter().find(|item| item.name == name).map(|item| item.value)
+    }
 }
 
 /// A rule said no, or an input is wrong; nothing was written.

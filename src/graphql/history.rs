@@ -9,24 +9,25 @@ use uuid::Uuid;
 use super::{
     changes::{self, Change},
     context::{Access, store},
-    errors::OrInternal,
+    errors::{OrInternal, UserErrorCode},
     fields::moment,
     members::{filter_list, search_text},
-    organization::ActivityEntry,
-    paging::{self, Connection, Edge, Paging},
-    people::Actor,
+    overview::ActivityEntry,
+    paging::{self, AUDIT, Connection, Edge, Paging},
+    people::{Actor, ActorKind},
 };
 use crate::{
     domain::{
-        GlobalId, InvitationId,
-        organization::{self, Target},
+        self, GlobalId, InvitationId,
+        organization::{self, Event, Target},
     },
     secrets::hex,
     store::{
         aggregate::Recorded,
-        history::{Entry, Filter},
+        history::Filter,
         names::{Names, Wanted},
         page::{Direction, End, Window},
+        refusals::{Kept, Line, RefusalRow},
     },
 };
 
@@ -46,6 +47,8 @@ pub struct AuditFilter {
     types: Option<Vec<String>>,
     /// By one of these people or keys: ids of users, members or API keys.
     actor_ids: Option<Vec<ID>>,
+    /// By an actor of one of these kinds.
+    actor_kinds: Option<Vec<ActorKind>>,
     /// About one of these: ids of members, users, invitations, roles, API keys or the organization.
     target_ids: Option<Vec<ID>>,
     /// With one of these outcomes; what was done, unless told otherwise.
@@ -54,6 +57,10 @@ pub struct AuditFilter {
     from: Option<DateTime<Utc>>,
     /// Before then.
     to: Option<DateTime<Utc>>,
+    /// With this sequence or a larger one. What was refused counts with the sequence that it stands behind.
+    from_sequence: Option<i64>,
+    /// With a smaller sequence than this.
+    to_sequence: Option<i64>,
     /// A part of the type or of the reason.
     search: Option<String>,
 }
@@ -88,7 +95,7 @@ pub struct AuditTarget {
 /// An entry of the audit log.
 pub struct AuditEntry {
     access: Arc<Access>,
-    entry: Entry,
+    line: Line,
     names: Arc<Names>,
     changes: Vec<Change>,
 }
@@ -96,58 +103,99 @@ pub struct AuditEntry {
 /// A page of the audit log.
 pub type AuditEntryConnection = Connection<Edge<AuditEntry>>;
 
-/// A change, with who made it and what it was about. The entry is the change: it cannot be missing.
+impl AuditEntry {
+    fn new(access: &Arc<Access>, line: Line, names: &Arc<Names>) -> Self {
+        let changes = line.done().map(|entry| changes::of(&entry.recorded, names)).unwrap_or_default();
+        Self { access: Arc::clone(access), line, names: Arc::clone(names), changes }
+    }
+
+    fn refused(&self) -> Option<&RefusalRow> {
+        match &self.line {
+            Line::Done(_) => None,
+            Line::Refused(row) => Some(row),
+        }
+    }
+}
+
+/// A change, or a command that a rule refused, with who asked for it and what it was about. The entry of a change is the
+/// change: it cannot be missing.
 #[Object]
 impl AuditEntry {
     /// Its id.
     async fn id(&self) -> ID {
-        event_id(&self.entry.recorded)
+        match &self.line {
+            Line::Done(entry) => event_id(&entry.recorded),
+            Line::Refused(row) => {
+                let (sequence, attempt) = (row.sequence.unsigned_abs(), row.attempt.unsigned_abs());
+                GlobalId::Refusal(self.access.organization, sequence, attempt).to_string().into()
+            }
+        }
     }
 
-    /// Its place in the ledger, from 1.
-    async fn sequence(&self) -> u64 {
-        self.entry.recorded.sequence
+    /// Its place in the ledger, from 1; null for what was refused, which stands beside the ledger.
+    async fn sequence(&self) -> Option<u64> {
+        self.line.done().map(|entry| entry.recorded.sequence)
     }
 
-    /// The permanent name of the change.
+    /// The permanent name: of a change, as `member.removed`, or of what was refused, as `member.remove`.
     #[graphql(name = "type")]
-    async fn event_type(&self) -> &str {
-        self.entry.recorded.event.name()
+    async fn name(&self) -> &str {
+        match &self.line {
+            Line::Done(entry) => entry.recorded.event.name(),
+            Line::Refused(row) => &row.action,
+        }
     }
 
     /// When.
     async fn occurred_at(&self) -> DateTime<Utc> {
-        self.entry.recorded.recorded_at
+        match &self.line {
+            Line::Done(entry) => entry.recorded.recorded_at,
+            Line::Refused(row) => row.refused_at,
+        }
     }
 
     /// Whether it was done.
     async fn outcome(&self) -> Outcome {
-        Outcome::Succeeded
+        if self.refused().is_some() { Outcome::Refused } else { Outcome::Succeeded }
     }
 
-    /// Why, in the caller's words.
+    /// Which rule said no; null for what was done.
+    async fn code(&self) -> Option<UserErrorCode> {
+        self.refused().and_then(|row| UserErrorCode::from_name(&row.code))
+    }
+
+    /// How many more commands were refused after this one and counted only, because too many had been within the hour:
+    /// 60 of its actor or 1,000 of the organization.
+    async fn more_refused(&self) -> i64 {
+        self.refused().map_or(0, |row| row.dropped)
+    }
+
+    /// Why, in the caller's words; not kept of what was refused.
     async fn reason(&self) -> Option<&str> {
-        self.entry.reason.as_deref()
+        self.line.done()?.reason.as_deref()
     }
 
     /// The request that asked for it.
     async fn request_id(&self) -> &str {
-        &self.entry.recorded.metadata.request_id
+        match &self.line {
+            Line::Done(entry) => &entry.recorded.metadata.request_id,
+            Line::Refused(row) => &row.request_id,
+        }
     }
 
-    /// Its hash in the chain, in hexadecimal.
-    async fn hash(&self) -> String {
-        hex(&self.entry.recorded.hash)
+    /// Its hash in the chain, in hexadecimal; null for what was refused.
+    async fn hash(&self) -> Option<String> {
+        self.line.done().map(|entry| hex(&entry.recorded.hash))
     }
 
     /// Who.
     async fn actor(&self) -> Option<Actor> {
-        actor(&self.access, &self.entry.recorded, &self.names)
+        Some(Actor::new(self.access.organization, self.line.actor()?, &self.names))
     }
 
     /// What it was about.
     async fn target(&self) -> AuditTarget {
-        target(&self.access, &self.entry.recorded, &self.names)
+        target(&self.access, self.line.target(), &self.names)
     }
 
     /// What changed: each field with its value before and after.
@@ -155,14 +203,20 @@ impl AuditEntry {
         &self.changes
     }
 
-    /// The address that the request came from.
+    /// The address that the request came from, as long as it is kept.
     async fn ip(&self) -> Option<&str> {
-        self.entry.ip.as_deref()
+        match &self.line {
+            Line::Done(entry) => entry.ip.as_deref(),
+            Line::Refused(row) => row.ip.as_deref(),
+        }
     }
 
-    /// The program that sent the request.
+    /// The program that sent the request, as long as it is kept.
     async fn user_agent(&self) -> Option<&str> {
-        self.entry.user_agent.as_deref()
+        match &self.line {
+            Line::Done(entry) => entry.user_agent.as_deref(),
+            Line::Refused(row) => row.user_agent.as_deref(),
+        }
     }
 }
 
@@ -174,38 +228,67 @@ pub(super) fn actor(access: &Access, recorded: &Recorded, names: &Names) -> Opti
     Some(Actor::new(access.organization, recorded.metadata.actor()?, names))
 }
 
-fn target(access: &Access, recorded: &Recorded, names: &Names) -> AuditTarget {
+fn target(access: &Access, target: Target, names: &Names) -> AuditTarget {
     let organization = access.organization;
-    let (kind, id, object) = match recorded.event.target() {
+    let (kind, id) = match target {
         Target::Organization => {
             let id = GlobalId::Organization(organization).to_string().into();
             let display_name = Some(access.row.name.clone());
             return AuditTarget { kind: TargetKind::Organization, id, display_name };
         }
-        Target::Member(user) => (TargetKind::Member, GlobalId::Member(organization, user), user.0),
-        Target::Invitation(id) => (TargetKind::Invitation, GlobalId::Invitation(organization, id), id.0),
-        Target::Role(id) => (TargetKind::Role, GlobalId::Role(organization, id), id.0),
-        Target::ApiKey(id) => (TargetKind::ApiKey, GlobalId::ApiKey(organization, id), id.0),
+        Target::Member(user) => (TargetKind::Member, GlobalId::Member(organization, user)),
+        Target::Invitation(id) => (TargetKind::Invitation, GlobalId::Invitation(organization, id)),
+        Target::Role(id) => (TargetKind::Role, GlobalId::Role(organization, id)),
+        Target::ApiKey(id) => (TargetKind::ApiKey, GlobalId::ApiKey(organization, id)),
     };
-    AuditTarget { kind, id: id.to_string().into(), display_name: names.get(object) }
+    AuditTarget { kind, id: id.to_string().into(), display_name: names.get(target.id(organization)) }
+}
+
+/// Wants the names of who asked for something and of what it is about.
+fn want(wanted: &mut Wanted, actor: Option<domain::Actor>, target: Target) {
+    if let Some(actor) = actor {
+        wanted.actor(actor);
+    }
+    match target {
+        Target::Organization => {}
+        Target::Role(role) => wanted.role(role.0),
+        Target::Member(user) => wanted.user(user.0),
+        Target::Invitation(InvitationId(id)) => wanted.invitation(id),
+        Target::ApiKey(key) => wanted.api_key(key.0),
+    }
+}
+
+fn want_event(wanted: &mut Wanted, recorded: &Recorded) {
+    want(wanted, recorded.metadata.actor(), recorded.event.target());
+    for role in changes::roles(&recorded.event) {
+        wanted.role(role.0);
+    }
+    if let Event::MemberOwnershipTransferred { former_owner_id, .. } = &recorded.event {
+        wanted.user(former_owner_id.0);
+    }
 }
 
 /// Today's names of everybody and everything in these events.
 pub(super) async fn names(ctx: &Context<'_>, access: &Access, events: &[&Recorded]) -> Result<Names> {
     let mut wanted = Wanted::default();
     for recorded in events {
-        if let Some(actor) = recorded.metadata.actor() {
-            wanted.actor(actor);
-        }
-        match recorded.event.target() {
-            Target::Organization => {}
-            Target::Role(role) => wanted.role(role.0),
-            Target::Member(user) => wanted.user(user.0),
-            Target::Invitation(InvitationId(id)) => wanted.invitation(id),
-            Target::ApiKey(key) => wanted.api_key(key.0),
-        }
-        for role in changes::roles(&recorded.event) {
-            wanted.role(role.0);
+        want_event(&mut wanted, recorded);
+    }
+    wanted.load(&store(ctx)?.database, access.organization).await.or_internal(ctx)
+}
+
+/// The same of entries, with what their changes need.
+async fn names_of_log(ctx: &Context<'_>, access: &Access, lines: &[Line]) -> Result<Names> {
+    let mut wanted = Wanted::default();
+    for line in lines {
+        match line {
+            Line::Refused(row) => want(&mut wanted, row.actor(), row.target()),
+            Line::Done(entry) => {
+                want_event(&mut wanted, &entry.recorded);
+                if let Event::MemberJoined { user_id, .. } = &entry.recorded.event {
+                    wanted.joined(user_id.0);
+                }
+            }
         }
     }
     wanted.load(&store(ctx)?.database, access.organization).await.or_internal(ctx)
@@ -217,9 +300,13 @@ fn bare_ids(access: &Access, ids: Option<Vec<ID>>) -> Result<Vec<Uuid>> {
     let bare = |id: ID| match id.parse() {
         Ok(GlobalId::User(user)) => user.0,
         Ok(GlobalId::Organization(organization)) if organization == own => organization.0,
-        Ok(GlobalId::Member(organization, user)) if organization == own => user.0,
+        Ok(GlobalId::Member(organization, user) | GlobalId::MemberAsOf(organization, user, _))
+            if organization == own =>
+        {
+            user.0
+        }
         Ok(GlobalId::Invitation(organization, id)) if organization == own => id.0,
-        Ok(GlobalId::Role(organization, id)) if organization == own => id.0,
+        Ok(GlobalId::Role(organization, id) | GlobalId::RoleAsOf(organization, id, _)) if organization == own => id.0,
         Ok(GlobalId::ApiKey(organization, id)) if organization == own => id.0,
         _ => Uuid::nil(),
     };
@@ -237,6 +324,17 @@ pub fn type_patterns(types: Option<Vec<String>>) -> Result<Vec<String>> {
     Ok(types)
 }
 
+/// Which entries the outcomes mean; none, where they mean nothing.
+fn kept(outcomes: Option<&Vec<Outcome>>) -> Option<Kept> {
+    let has = |outcome: Outcome| outcomes.is_some_and(|outcomes| outcomes.contains(&outcome));
+    match (outcomes.is_none() || has(Outcome::Succeeded), has(Outcome::Refused)) {
+        (true, true) => Some(Kept::Both),
+        (true, false) => Some(Kept::Done),
+        (false, true) => Some(Kept::Refused),
+        (false, false) => None,
+    }
+}
+
 /// The audit log, newest first.
 pub async fn audit_log(
     ctx: &Context<'_>,
@@ -245,46 +343,42 @@ pub async fn audit_log(
     filter: AuditFilter,
 ) -> Result<AuditEntryConnection> {
     access.require(organization::Permission::AuditRead)?;
-    let refused_only = filter.outcomes.as_ref().is_some_and(|outcomes| !outcomes.contains(&Outcome::Succeeded));
-    if refused_only {
-        return Ok(Connection::empty());
-    }
+    let Some(kept) = kept(filter.outcomes.as_ref()) else { return Ok(Connection::empty()) };
+    let sequence = |number: i64| u64::try_from(number).unwrap_or_default();
+    let kinds = filter_list(filter.actor_kinds)?;
     let filter = Filter {
         types: type_patterns(filter.types)?,
         actors: bare_ids(access, filter.actor_ids)?,
+        actor_kinds: kinds.into_iter().map(|kind| kind.name().to_owned()).collect(),
         targets: bare_ids(access, filter.target_ids)?,
         from: filter.from.map(moment),
         to: filter.to.map(moment),
+        from_sequence: filter.from_sequence.map(sequence),
+        to_sequence: filter.to_sequence.map(sequence),
         search: search_text(filter.search)?,
     };
-    audit_page(ctx, access, &filter, &paging).await
+    audit_page(ctx, access, (&filter, kept), &paging).await
 }
 
 /// A page of the audit log, for a caller who may see it.
 pub async fn audit_page(
     ctx: &Context<'_>,
     access: &Arc<Access>,
-    filter: &Filter,
+    (filter, kept): (&Filter, Kept),
     paging: &Paging,
 ) -> Result<AuditEntryConnection> {
     let database = &store(ctx)?.database;
-    let window = paging.window("audit")?;
-    let page = filter.page(database, access.organization, Direction::Descending, &window).await.or_internal(ctx)?;
+    let window = paging.window(AUDIT)?;
+    let page = filter.log(database, access.organization, kept, &window).await.or_internal(ctx)?;
     let total = if ctx.look_ahead().field("totalCount").exists() {
-        Some(filter.count(database, access.organization).await.or_internal(ctx)?)
+        Some(filter.log_count(database, access.organization, kept).await.or_internal(ctx)?)
     } else {
         None
     };
-    let recorded: Vec<_> = page.rows.iter().map(|entry| &entry.recorded).collect();
-    let names = Arc::new(names(ctx, access, &recorded).await?);
-    Ok(Connection::new(page, total, |entry| Edge {
-        cursor: paging::encode("audit", &entry.position()),
-        node: AuditEntry {
-            access: Arc::clone(access),
-            changes: changes::of(&entry.recorded.event, &names),
-            entry,
-            names: Arc::clone(&names),
-        },
+    let names = Arc::new(names_of_log(ctx, access, &page.rows).await?);
+    Ok(Connection::new(page, total, |line| Edge {
+        cursor: paging::encode(AUDIT, &line.position()),
+        node: AuditEntry::new(access, line, &names),
     }))
 }
 

@@ -190,7 +190,7 @@ impl Invitation {
 
     /// The role it gives.
     async fn role(&self) -> Option<Role> {
-        self.row.role.row().map(|row| Role { access: Arc::clone(&self.access), row })
+        self.row.role.row().map(|row| Role::now(&self.access, row))
     }
 
     /// Who invited, or sent it again at last.

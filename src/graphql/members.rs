@@ -25,7 +25,7 @@ use crate::{
         members::{Filter, MemberRow, OrderField},
         names::{Names, Wanted},
         page::Direction,
-        profile,
+        refusals::Kept,
     },
 };
 
@@ -143,7 +143,7 @@ pub async fn list(ctx: &Context<'_>, access: &Arc<Access>, question: MembersQues
     let MembersQuestion { paging, search, filter, order, as_of } = question;
     let as_of = match as_of {
         None => None,
-        Some(at) => Some(profile::sequence_at(database, access.organization, moment(at)).await.or_internal(ctx)?),
+        Some(at) => Some(access.sequence_at(ctx, moment(at)).await?),
     };
     let mut rows = Filter { as_of, search: search_text(search)?, ..Filter::present(access.organization) };
     let role_ids = filter_list(filter.role_ids)?;
@@ -177,7 +177,7 @@ pub async fn list(ctx: &Context<'_>, access: &Arc<Access>, question: MembersQues
 
 fn role_of(organization: OrganizationId, id: &ID) -> RoleId {
     match id.parse() {
-        Ok(GlobalId::Role(of, role)) if of == organization => role,
+        Ok(GlobalId::Role(of, role) | GlobalId::RoleAsOf(of, role, _)) if of == organization => role,
         _ => RoleId(uuid::Uuid::nil()),
     }
 }
@@ -210,13 +210,25 @@ pub struct Member {
 impl Member {
     /// The member with this id, in whatever state.
     pub async fn find(ctx: &Context<'_>, access: &Arc<Access>, user: UserId) -> Result<Option<Self>> {
-        let Some(row) =
-            Filter::present(access.organization).find(&store(ctx)?.database, user).await.or_internal(ctx)?
-        else {
+        Self::find_at(ctx, access, user, None).await
+    }
+
+    /// The same as of a sequence of the ledger.
+    pub async fn find_at(
+        ctx: &Context<'_>,
+        access: &Arc<Access>,
+        user: UserId,
+        as_of: Option<u64>,
+    ) -> Result<Option<Self>> {
+        if let Some(sequence) = as_of
+            && !access.has_sequence(ctx, sequence).await?
+        {
             return Ok(None);
-        };
+        }
+        let filter = Filter { as_of, ..Filter::present(access.organization) };
+        let Some(row) = filter.find(&store(ctx)?.database, user).await.or_internal(ctx)? else { return Ok(None) };
         let names = inviters(ctx, access, std::slice::from_ref(&row)).await?;
-        Ok(Some(Self { access: Arc::clone(access), row, names: Arc::new(names), as_of: None }))
+        Ok(Some(Self { access: Arc::clone(access), row, names: Arc::new(names), as_of }))
     }
 
     fn user_id(&self) -> UserId {
@@ -277,9 +289,9 @@ impl Member {
         }
     }
 
-    /// The role they hold, or held at last.
+    /// The role they hold, or held at last; as of a moment of the past, the role as it was then.
     async fn role(&self) -> Option<Role> {
-        self.row.role.row().map(|row| Role { access: Arc::clone(&self.access), row })
+        self.row.role.row().map(|row| Role::at(&self.access, row, self.as_of))
     }
 
     /// What they may do now: their role's permissions, while they are active.
@@ -312,7 +324,8 @@ impl Member {
                     self.access.require(organization::Permission::AuditRead)?;
                 }
                 let filter = history::Filter { actors: vec![self.row.user_id], ..history::Filter::default() };
-                super::history::audit_page(ctx, &self.access, &filter, &Paging::forwards(first, after)).await
+                super::history::audit_page(ctx, &self.access, (&filter, Kept::Done), &Paging::forwards(first, after))
+                    .await
             }
             .await,
         )
@@ -332,8 +345,12 @@ impl Member {
     async fn periods(&self, ctx: &Context<'_>) -> Result<Vec<MembershipPeriod>> {
         let database = &store(ctx)?.database;
         let rows = members::periods(database, self.access.organization, self.user_id()).await.or_internal(ctx)?;
+        let mut wanted = Wanted::default();
+        rows.iter().filter_map(members::PeriodRow::actor).for_each(|actor| wanted.actor(actor));
+        let names = wanted.load(database, self.access.organization).await.or_internal(ctx)?;
         let period = |row: members::PeriodRow| MembershipPeriod {
-            role: row.role.row().map(|row| Role { access: Arc::clone(&self.access), row }),
+            changed_by: row.actor().map(|actor| Actor::new(self.access.organization, actor, &names)),
+            role: row.role.row().map(|row| Role::now(&self.access, row)),
             status: match row.status.as_str() {
                 "ACTIVE" => MemberStatus::Active,
                 "INACTIVE" => MemberStatus::Inactive,
@@ -357,4 +374,6 @@ pub struct MembershipPeriod {
     from: DateTime<Utc>,
     /// Until then; none, if it goes on.
     until: Option<DateTime<Utc>>,
+    /// Who made the change that it began with.
+    changed_by: Option<Actor>,
 }

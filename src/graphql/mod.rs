@@ -4,6 +4,7 @@
 use async_graphql::{Context, ID, Object, Result, Schema};
 use futures_util::future::try_join_all;
 
+mod access_changes;
 mod api_keys;
 mod changes;
 pub mod context;
@@ -20,6 +21,7 @@ mod members;
 mod mutations;
 mod node;
 mod organization;
+mod overview;
 pub mod paging;
 mod people;
 mod roles;

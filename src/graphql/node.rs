@@ -59,6 +59,18 @@ pub async fn find(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
                 None => None,
             }
         }
+        GlobalId::MemberAsOf(organization, user, sequence) => {
+            let own = request(ctx)?.principal.user() == Some(user);
+            let permission = if own { None } else { Some(Permission::MembersRead) };
+            match admitted(ctx, organization, permission).await? {
+                Some(access) => Member::find_at(ctx, &access, user, Some(sequence)).await?.map(Node::Member),
+                None => None,
+            }
+        }
+        GlobalId::RoleAsOf(organization, role, sequence) => match admitted(ctx, organization, None).await? {
+            Some(access) => Role::find_at(ctx, &access, role, sequence).await?.map(Node::Role),
+            None => None,
+        },
         GlobalId::Role(organization, role) => match admitted(ctx, organization, None).await? {
             Some(access) => Role::find(ctx, &access, role).await?.map(Node::Role),
             None => None,
@@ -83,7 +95,7 @@ pub async fn find(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
         }
         GlobalId::User(_)
         | GlobalId::Session(_)
-        | GlobalId::MemberAsOf(..)
+        | GlobalId::Refusal(..)
         | GlobalId::DataExport(..)
         | GlobalId::ViewerDataExport(_) => None,
     })

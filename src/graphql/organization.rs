@@ -6,17 +6,19 @@ use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 
 use super::{
+    access_changes::{self, AccessChanges},
     api_keys::{self, ApiKeyConnection, ApiKeyFilter, ApiKeysQuestion},
-    context::{Access, access, services, store},
+    context::{Access, access, services},
     data_exports::DataExport,
     decisions::{Decision, OrganizationAction},
-    errors::{self, OrInternal, UserErrorCode, code},
+    errors::{self, UserErrorCode, code},
     events::{self, EventConnection},
+    fields::moment,
     history::{self, AuditEntryConnection, AuditFilter},
     invitations::{self, InvitationConnection, InvitationState, InvitationsQuestion},
     members::{self, Member, MemberConnection, MemberFilter, MemberOrder, MembersQuestion},
+    overview::Overview,
     paging::{ConnectionEdge, Paging},
-    people::Actor,
     roles::{Permission, PermissionGroup, Role, permission_groups},
 };
 use crate::{
@@ -24,7 +26,7 @@ use crate::{
         GlobalId, Refusal, RoleId,
         organization::{self, Ask, Kind},
     },
-    store::{data_exports::Owner, profile},
+    store::data_exports::Owner,
 };
 
 /// What an organization is for, fixed when it is made.
@@ -64,33 +66,6 @@ pub struct MemberManagementInfo {
     reason: Option<UserErrorCode>,
     /// One sentence for the person.
     message: Option<String>,
-}
-
-/// What an overview shows.
-#[derive(SimpleObject)]
-pub struct Overview {
-    /// Members, former ones not counted.
-    member_count: i64,
-    /// Members with access.
-    active_member_count: i64,
-    /// Invitations that wait for an answer.
-    pending_invitation_count: i64,
-    /// API keys that are not revoked.
-    api_key_count: i64,
-    /// The latest ten changes; null without AUDIT_READ.
-    recent_activity: Option<Vec<ActivityEntry>>,
-}
-
-/// A change, in short.
-#[derive(SimpleObject)]
-pub struct ActivityEntry {
-    /// Its permanent name.
-    #[graphql(name = "type")]
-    event_type: String,
-    /// When.
-    occurred_at: DateTime<Utc>,
-    /// Who.
-    actor: Option<Actor>,
 }
 
 /// An organization, as this caller meets it.
@@ -150,7 +125,7 @@ impl Organization {
 
     /// The caller's role; an API key has none.
     async fn viewer_role(&self) -> Option<Role> {
-        self.0.role.clone().map(|row| Role { access: Arc::clone(&self.0), row })
+        self.0.role.clone().map(|row| Role::now(&self.0, row))
     }
 
     /// What the caller may do.
@@ -210,7 +185,10 @@ impl Organization {
         >,
         #[graphql(desc = "Which members.")] filter: Option<MemberFilter>,
         #[graphql(desc = "In which order; by name, unless told otherwise.")] order_by: Option<MemberOrder>,
-        #[graphql(desc = "As it was at that moment; names are today's.")] as_of: Option<DateTime<Utc>>,
+        #[graphql(
+            desc = "As it was at that moment, roles included; names of people are today's. Nobody before the organization began; now, for a moment to come."
+        )]
+        as_of: Option<DateTime<Utc>>,
     ) -> Option<Result<MemberConnection>> {
         let question = MembersQuestion {
             paging: Paging { first, after, last, before },
@@ -222,9 +200,13 @@ impl Organization {
         Some(members::list(ctx, &self.0, question).await)
     }
 
-    /// One member, former ones included. Needs MEMBERS_READ; one's own is there for everybody.
+    /// One member, former ones included, or as of an id's moment. Needs MEMBERS_READ; one's own is there for everybody.
     async fn member(&self, ctx: &Context<'_>, #[graphql(desc = "The member's id.")] id: ID) -> Option<Result<Member>> {
-        let Ok(GlobalId::Member(organization, user)) = id.parse() else { return None };
+        let (organization, user, as_of) = match id.parse() {
+            Ok(GlobalId::Member(organization, user)) => (organization, user, None),
+            Ok(GlobalId::MemberAsOf(organization, user, sequence)) => (organization, user, Some(sequence)),
+            _ => return None,
+        };
         if organization != self.0.organization {
             return None;
         }
@@ -233,7 +215,7 @@ impl Organization {
         {
             return Some(Err(error));
         }
-        Member::find(ctx, &self.0, user).await.transpose()
+        Member::find_at(ctx, &self.0, user, as_of).await.transpose()
     }
 
     /// Invitations, newest first. Needs MEMBERS_INVITE.
@@ -255,9 +237,17 @@ impl Organization {
     }
 
     /// Every role, highest first.
-    async fn roles(&self, ctx: &Context<'_>) -> Result<Vec<Role>> {
+    async fn roles(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "As they were at that moment: names, levels, permissions, and how many held them.")]
+        as_of: Option<DateTime<Utc>>,
+    ) -> Result<Vec<Role>> {
+        if let Some(at) = as_of {
+            return Role::all_at(ctx, &self.0, at).await;
+        }
         let roles = self.0.roles(ctx).await?.iter();
-        Ok(roles.map(|row| Role { access: Arc::clone(&self.0), row: row.clone() }).collect())
+        Ok(roles.map(|row| Role::now(&self.0, row.clone())).collect())
     }
 
     /// Every permission there is, group by group.
@@ -284,7 +274,7 @@ impl Organization {
 
     /// Counts and the latest changes.
     async fn overview(&self, ctx: &Context<'_>) -> Option<Result<Overview>> {
-        Some(overview(ctx, &self.0).await)
+        Some(Overview::read(ctx, &self.0).await)
     }
 
     /// An export of the organization's data; null, where there is none with this id. Needs DATA_EXPORT.
@@ -303,7 +293,18 @@ impl Organization {
         DataExport::find(ctx, Owner::Organization(organization), export).await.transpose()
     }
 
-    /// What was changed, by whom, and when; newest first. Needs AUDIT_READ.
+    /// Who got, changed and lost access between two moments, change by change; more than 2,000 are an error. Needs
+    /// MEMBERS_READ.
+    async fn access_changes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "From then on.")] from: DateTime<Utc>,
+        #[graphql(desc = "Before then; later than from.")] to: DateTime<Utc>,
+    ) -> Option<Result<AccessChanges>> {
+        Some(access_changes::between(ctx, &self.0, moment(from), moment(to)).await)
+    }
+
+    /// What was changed, or refused if that is asked for, by whom and when; newest first. Needs AUDIT_READ.
     async fn audit_log(
         &self,
         ctx: &Context<'_>,
@@ -327,31 +328,6 @@ impl Organization {
         #[graphql(desc = "Before this place.")] before: Option<String>,
     ) -> Option<Result<EventConnection>> {
         Some(events::page(ctx, &self.0, Paging { first, after, last, before }).await)
-    }
-}
-
-async fn overview(ctx: &Context<'_>, access: &Arc<Access>) -> Result<Overview> {
-    let store = store(ctx)?;
-    let counts = profile::counts(&store.database, access.organization, store.now()).await.or_internal(ctx)?;
-    let wanted = ctx.look_ahead().field("recentActivity").exists();
-    let recent_activity = if wanted && access.require(organization::Permission::AuditRead).is_ok() {
-        Some(history::recent(ctx, access, 10).await?)
-    } else {
-        None
-    };
-    Ok(Overview {
-        member_count: counts.members,
-        active_member_count: counts.active_members,
-        pending_invitation_count: counts.pending_invitations,
-        api_key_count: counts.api_keys,
-        recent_activity,
-    })
-}
-
-impl ActivityEntry {
-    /// The entry of an event.
-    pub const fn new(event_type: String, occurred_at: DateTime<Utc>, actor: Option<Actor>) -> Self {
-        Self { event_type, occurred_at, actor }
     }
 }
 

@@ -173,11 +173,13 @@ pub fn encode(order: &str, position: &Position) -> String {
         Key::Text(text) => json!(text),
         Key::Time(at) => json!(at.timestamp_micros()),
         Key::Number(number) => json!(number),
+        Key::Pair(number, second) => json!([number, second]),
     };
     let kind = match position.key {
         Key::Text(_) => "t",
         Key::Time(_) => "m",
         Key::Number(_) => "n",
+        Key::Pair(..) => "p",
     };
     BASE64_URL_SAFE_NO_PAD.encode(json!([order, kind, key, position.id]).to_string())
 }
@@ -191,10 +193,13 @@ fn read(order: &str, cursor: &str) -> Option<Position> {
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?;
     let (written, kind, key, id): (String, String, Value, Option<Uuid>) = serde_json::from_slice(&bytes).ok()?;
     let key = match kind.as_str() {
+        // Entries of the audit log have a place of two numbers, and nothing else has.
+        _ if (kind == "p") != (order == AUDIT) => return None,
         "t" => Key::Text(key.as_str().filter(|text| !text.contains('\0'))?.to_owned()),
         // Years of four digits: what neither database can hold or order was never ours.
         "m" => Key::Time(DateTime::from_timestamp_micros(key.as_i64()?).filter(|at| (0..=9999).contains(&at.year()))?),
         "n" => Key::Number(key.as_u64()?),
+        "p" => Key::Pair(key.get(0)?.as_u64()?, key.get(1)?.as_u64()?),
         _ => return None,
     };
     let position = Position { key, id };
@@ -202,6 +207,8 @@ fn read(order: &str, cursor: &str) -> Option<Position> {
     (written == order && encode(order, &position) == cursor).then_some(position)
 }
 
+/// The order that cursors of the audit log carry.
+pub const AUDIT: &str = "audit";
 /// The order that cursors of events and of the ledger carry.
 pub const LEDGER: &str = "ledger";
 
@@ -214,6 +221,8 @@ pub fn ledger_cursor(sequence: u64) -> String {
 pub fn ledger_sequence(cursor: &str) -> Result<u64> {
     match decode(LEDGER, cursor)?.key {
         Key::Number(sequence) => Ok(sequence),
-        Key::Text(_) | Key::Time(_) => Err(top("INVALID_CURSOR", "This cursor is not one of the ledger.")),
+        Key::Text(_) | Key::Time(_) | Key::Pair(..) => {
+            Err(top("INVALID_CURSOR", "This cursor is not one of the ledger."))
+        }
     }
 }

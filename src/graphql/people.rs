@@ -65,6 +65,18 @@ pub enum ActorKind {
     System,
 }
 
+impl ActorKind {
+    /// The permanent name, as stored.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::User => "USER",
+            Self::ApiKey => "API_KEY",
+            Self::Operator => "OPERATOR",
+            Self::System => "SYSTEM",
+        }
+    }
+}
+
 /// Who acted. The name is today's.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct Actor {

@@ -3,14 +3,19 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
+use chrono::{DateTime, Utc};
 
-use super::{context::Access, errors};
+use super::{
+    context::{Access, store},
+    errors::{self, OrInternal},
+    fields::moment,
+};
 use crate::{
     domain::{
         GlobalId, RoleId,
         organization::{self, Ask, OrganizationAction, Permissions, permissions},
     },
-    store::roles::RoleRow,
+    store::roles::{self, RoleRow},
 };
 
 /// What a role or an API key allows.
@@ -100,22 +105,57 @@ pub struct Role {
     pub access: Arc<Access>,
     /// Its row.
     pub row: RoleRow,
+    /// The sequence that it is shown as of; none for what it is now.
+    pub as_of: Option<u64>,
 }
 
 impl Role {
+    /// The role as it is now.
+    pub fn now(access: &Arc<Access>, row: RoleRow) -> Self {
+        Self { access: Arc::clone(access), row, as_of: None }
+    }
+
+    /// The role as it was at a sequence, or as it is now.
+    pub fn at(access: &Arc<Access>, row: RoleRow, as_of: Option<u64>) -> Self {
+        Self { as_of, ..Self::now(access, row) }
+    }
+
+    /// Every role as it was at a moment, highest first; none before the organization began.
+    pub async fn all_at(ctx: &Context<'_>, access: &Arc<Access>, at: DateTime<Utc>) -> Result<Vec<Self>> {
+        let sequence = access.sequence_at(ctx, moment(at)).await?;
+        let rows = roles::list_at(&store(ctx)?.database, access.organization, sequence).await.or_internal(ctx)?;
+        Ok(rows.into_iter().map(|row| Self::at(access, row, Some(sequence))).collect())
+    }
+
+    /// The role with this id as it was at a sequence of the ledger.
+    pub async fn find_at(ctx: &Context<'_>, access: &Arc<Access>, id: RoleId, sequence: u64) -> Result<Option<Self>> {
+        if !access.has_sequence(ctx, sequence).await? {
+            return Ok(None);
+        }
+        let database = &store(ctx)?.database;
+        let row = roles::find_at(database, access.organization, id, sequence).await.or_internal(ctx)?;
+        Ok(row.map(|row| Self::at(access, row, Some(sequence))))
+    }
+
     /// The role with this id.
     pub async fn find(ctx: &Context<'_>, access: &Arc<Access>, id: RoleId) -> Result<Option<Self>> {
         let row = access.roles(ctx).await?.iter().find(|row| row.role_id == id.0).cloned();
-        Ok(row.map(|row| Self { access: Arc::clone(access), row }))
+        Ok(row.map(|row| Self::now(access, row)))
     }
 }
 
 /// A rank with permissions, which members hold.
 #[Object]
 impl Role {
-    /// Its id.
+    /// Its id. As of a moment of the past it carries the sequence, so that a cache does not take the past for the
+    /// present.
     pub async fn id(&self) -> ID {
-        GlobalId::Role(self.access.organization, RoleId(self.row.role_id)).to_string().into()
+        let (organization, role) = (self.access.organization, self.row.id());
+        let id = match self.as_of {
+            None => GlobalId::Role(organization, role),
+            Some(sequence) => GlobalId::RoleAsOf(organization, role, sequence),
+        };
+        id.to_string().into()
     }
 
     /// Its permanent key, unique in the organization: `ADMIN`, or a custom role's name when it was made.
@@ -158,11 +198,17 @@ impl Role {
         if let Err(error) = self.access.require(organization::Permission::MembersRead) {
             return Some(Err(error));
         }
-        Some(self.access.members_with(ctx, self.row.role_id).await)
+        Some(match self.as_of {
+            None => self.access.members_with(ctx, self.row.role_id).await,
+            Some(sequence) => self.access.members_with_at(ctx, self.row.role_id, sequence).await,
+        })
     }
 
-    /// How many pending invitations give it. Needs MEMBERS_INVITE.
+    /// How many pending invitations give it; null as of a moment of the past. Needs MEMBERS_INVITE.
     async fn pending_invitation_count(&self, ctx: &Context<'_>) -> Option<Result<i64>> {
+        if self.as_of.is_some() {
+            return None;
+        }
         if let Err(error) = self.access.require(organization::Permission::MembersInvite) {
             return Some(Err(error));
         }
@@ -175,7 +221,7 @@ impl Role {
         self.row.version
     }
 
-    /// Whether the caller may give it to a member, by rank and permissions; the member's own rank aside.
+    /// Whether the caller may give it to a member now, by rank and permissions; the member's own rank aside.
     async fn viewer_can_assign(&self, ctx: &Context<'_>) -> Result<bool> {
         let ask = Ask::about(OrganizationAction::ChangeMemberRole).role(RoleId(self.row.role_id));
         Ok(self.access.may(ctx, &ask).await?.is_ok())

@@ -126,7 +126,7 @@ fn organization_edge(access: Arc<Access>) -> OrganizationEdge {
     let key = Key::Time(access.row.joined_at.unwrap_or(access.row.created_at));
     OrganizationEdge {
         cursor: paging::encode("organizations", &Position { key, id: Some(access.organization.0) }),
-        role: access.role.clone().map(|row| Role { access: Arc::clone(&access), row }),
+        role: access.role.clone().map(|row| Role::now(&access, row)),
         joined_at: access.row.joined_at,
         node: Organization(access),
     }

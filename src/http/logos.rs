@@ -125,10 +125,10 @@ pub(super) async fn upload(
     let done = async {
         let upload = read_token(&api, &token)?;
         // Who may not, or no longer, has nothing read and nothing decoded.
-        api.commands.may_upload(upload.actor, upload.organization).await?;
+        let caller = Caller { actor: upload.actor, origin };
+        api.commands.may_upload(&caller, upload.organization).await?;
         let file = read(&headers, body).await?;
         let picture = decode(&api, file).await?;
-        let caller = Caller { actor: upload.actor, origin };
         let url = logo_url(&api, &upload, &picture.logo);
         let receipt = api.commands.set_logo(&caller, &upload, picture, &api.settings.files).await?;
         receipt.ok_or_else(|| Problem::over("This address was used already: ask for a new one."))?;

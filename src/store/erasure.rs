@@ -111,6 +111,7 @@ pub async fn blank(database: &Database, user: UserId, now: Timestamp) -> Result<
     for text in [
         "DELETE FROM event_context WHERE (organization_id, sequence) IN (SELECT organization_id, sequence \
          FROM audit_entries WHERE actor_id = $1 AND organization_id IN {traces})",
+        "UPDATE refusals SET ip = NULL, user_agent = NULL WHERE actor_id = $1 AND organization_id IN {traces}",
         "DELETE FROM commands WHERE actor_id = $1 AND organization_id IN {traces}",
         "DELETE FROM outbox WHERE subject_id = $1 AND organization_id IN {traces}",
         "UPDATE data_exports SET state = 'SPOILED' WHERE state = 'READY' AND organization_id IN {traces}",

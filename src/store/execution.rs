@@ -16,7 +16,10 @@ use super::{
     hot::{Context, Head},
     ledger::{Freshness, Ledger, Receipt, Request, locked},
 };
-use crate::domain::{Organization, Refusal, organization::Event};
+use crate::domain::{
+    Organization, Refusal,
+    organization::{Command, Event},
+};
 
 /// See the module.
 pub(super) struct Execution {
@@ -24,8 +27,18 @@ pub(super) struct Execution {
     pub(super) request: Request,
     pub(super) freshness: Freshness,
     pub(super) notes: NotesSlot,
-    /// What became of it, and whether it was decided on a state that was sure to be the newest.
-    pub(super) outcome: Arc<Mutex<(Receipt, bool)>>,
+    pub(super) outcome: Arc<Mutex<Outcome>>,
+}
+
+/// What became of an attempt.
+#[derive(Default)]
+pub(super) struct Outcome {
+    /// The receipt; of what was not done, the version that it was decided on.
+    pub(super) receipt: Receipt,
+    /// Whether it was decided on a state that was sure to be the newest.
+    pub(super) fresh: bool,
+    /// Whether whoever asked belongs there: a member, active or not, or a living key.
+    pub(super) belongs: bool,
 }
 
 impl Execution {
@@ -101,7 +114,10 @@ impl EventStore<Organization> for Execution {
 
     async fn load_aggregate(&self, _: &str) -> Result<Context, AggregateError<Refusal>> {
         let context = self.ledger.take(self.request.organization, self.freshness).await.map_err(failed)?;
-        locked(&self.outcome).1 = context.fresh;
+        let Command { actor, now, .. } = self.request.command;
+        let belongs = context.hot.aggregate.belongs(actor, now);
+        let receipt = Receipt { version: context.hot.head.version, ..Receipt::default() };
+        *locked(&self.outcome) = Outcome { receipt, fresh: context.fresh, belongs };
         Ok(context)
     }
 
@@ -112,7 +128,7 @@ impl EventStore<Organization> for Execution {
         _: HashMap<String, String>,
     ) -> Result<Vec<EventEnvelope<Organization>>, AggregateError<Refusal>> {
         if events.is_empty() {
-            locked(&self.outcome).0 =
+            locked(&self.outcome).receipt =
                 Receipt { version: context.hot.head.version, objects: self.objects(&[]), ..Receipt::default() };
             return Ok(Vec::new());
         }
@@ -142,7 +158,7 @@ impl EventStore<Organization> for Execution {
         let version = head.version;
         context.moved_to(head);
         self.ledger.feed.publish(self.request.organization, version);
-        locked(&self.outcome).0 = Receipt { version, written: true, objects, ..Receipt::default() };
+        locked(&self.outcome).receipt = Receipt { version, written: true, objects, ..Receipt::default() };
         Ok(Vec::new())
     }
 }

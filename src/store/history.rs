@@ -1,15 +1,16 @@
-//! Events as they are read: in order, after a place, and as the audit log with its filters.
+//! Events as they are read: in order, after a place, and as entries of the audit log.
 
 use uuid::Uuid;
 
 use super::{
     Database, Error,
     aggregate::{EventRow, Recorded},
-    database::{Transaction, like_pattern},
+    audit::{DONE, over_done},
+    database::Transaction,
     page::{Direction, Key, Page, Position, Window},
     statement::Statement,
 };
-use crate::domain::{OrganizationId, Timestamp, organization::Target};
+use crate::domain::{OrganizationId, Timestamp};
 
 fn after_statement(organization: OrganizationId, after: u64, until: u64) -> Statement {
     Statement::new(format!(
@@ -58,21 +59,27 @@ pub async fn after(
 }
 
 /// The pattern that every type matches.
-const ANY: &str = "*";
+pub(super) const ANY: &str = "*";
 
-/// Which events are meant. A type is a permanent name, or a prefix of names as `member.*`.
+/// Which entries are meant. A type is a permanent name, or a prefix of names as `member.*`.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// Of one of these types; any, if empty.
     pub types: Vec<String>,
     /// By one of these people or keys; anybody, if empty.
     pub actors: Vec<Uuid>,
+    /// By an actor of one of these kinds, by their permanent names; of any, if empty.
+    pub actor_kinds: Vec<String>,
     /// About one of these; anything, if empty.
     pub targets: Vec<Uuid>,
     /// Recorded then or later.
     pub from: Option<Timestamp>,
     /// Recorded before then.
     pub to: Option<Timestamp>,
+    /// With this sequence or a larger one.
+    pub from_sequence: Option<u64>,
+    /// With a smaller sequence.
+    pub to_sequence: Option<u64>,
     /// A part of the type or of the reason.
     pub search: Option<String>,
 }
@@ -88,46 +95,7 @@ impl Filter {
         self.types.is_empty() || self.types.iter().any(takes)
     }
 
-    fn push_to(&self, statement: &mut Statement, organization: OrganizationId) {
-        statement.push(" FROM audit_entries a JOIN events e");
-        statement.push(" ON e.organization_id = a.organization_id AND e.sequence = a.sequence");
-        statement.push(" LEFT JOIN event_context c");
-        statement.push(" ON c.organization_id = a.organization_id AND c.sequence = a.sequence");
-        statement.push(" WHERE a.organization_id = ").push_value(organization.0);
-        if !self.types.is_empty() && !self.types.iter().any(|pattern| pattern == ANY) {
-            statement.push(" AND (");
-            for (index, pattern) in self.types.iter().enumerate() {
-                statement.push(if index == 0 { "" } else { " OR " });
-                match pattern.strip_suffix(".*") {
-                    // A dot is followed by a slash in the order of characters, so this is every name with the prefix.
-                    Some(prefix) => {
-                        statement.push("(a.event_type > ").push_value(format!("{prefix}."));
-                        statement.push(" AND a.event_type < ").push_value(format!("{prefix}/")).push(")")
-                    }
-                    None => statement.push("a.event_type = ").push_value(pattern),
-                };
-            }
-            statement.push(")");
-        }
-        for (column, ids) in [("actor_id", &self.actors), ("target_id", &self.targets)] {
-            if !ids.is_empty() {
-                statement.push(&format!(" AND a.{column} IN ")).push_list(ids.iter().copied());
-            }
-        }
-        if let Some(from) = self.from {
-            statement.push(" AND e.recorded_at >= ").push_value(from);
-        }
-        if let Some(to) = self.to {
-            statement.push(" AND e.recorded_at < ").push_value(to);
-        }
-        if let Some(search) = &self.search {
-            let pattern = like_pattern(search);
-            statement.push(" AND (a.event_type LIKE ").push_value(&pattern).push(" ESCAPE '\\'");
-            statement.push(" OR c.reason_key LIKE ").push_value(&pattern).push(" ESCAPE '\\')");
-        }
-    }
-
-    /// Reads a page.
+    /// Reads a page of what was done.
     pub async fn page(
         &self,
         database: &Database,
@@ -135,19 +103,50 @@ impl Filter {
         direction: Direction,
         window: &Window,
     ) -> Result<Page<Entry>, Error> {
-        let columns = EventRow::COLUMNS;
-        let mut statement = Statement::new(format!("SELECT {columns}, c.ip, c.user_agent, c.reason"));
-        self.push_to(&mut statement, organization);
-        window.push_to(&mut statement, &["a.sequence"], direction);
-        let page = window.page(statement.all::<EntryRow>(database).await?);
-        let rows = page.rows.into_iter().map(EntryRow::decode).collect::<Result<_, _>>()?;
-        Ok(Page { rows, has_next: page.has_next, has_previous: page.has_previous })
+        let rows = self.rows(database, organization, direction, window).await?;
+        Ok(window.page(rows))
     }
 
-    /// Counts which are meant.
+    /// Reads the rows of a page, and one more, in the order in which they are read.
+    pub(super) async fn rows(
+        &self,
+        database: &Database,
+        organization: OrganizationId,
+        direction: Direction,
+        window: &Window,
+    ) -> Result<Vec<Entry>, Error> {
+        let Some(statement) = self.page_statement(organization, direction, window) else { return Ok(Vec::new()) };
+        statement.all::<EntryRow>(database).await?.into_iter().map(EntryRow::decode).collect()
+    }
+
+    /// The statement of a page of what was done; none where there can be nothing.
+    pub fn page_statement(
+        &self,
+        organization: OrganizationId,
+        direction: Direction,
+        window: &Window,
+    ) -> Option<Statement> {
+        let window = over_done(window, direction);
+        let columns = EventRow::COLUMNS;
+        let mut statement = Statement::new(format!("SELECT {columns}, c.ip, c.user_agent, c.reason FROM ("));
+        if !self.push_places(&mut statement, &DONE, organization, Some((&window, direction))) {
+            return None;
+        }
+        // A cross join, because SQLite takes its tables in this order then: the few places first.
+        statement.push(") AS place CROSS JOIN events e LEFT JOIN event_context c");
+        statement.push(" ON c.organization_id = e.organization_id AND c.sequence = e.sequence");
+        statement.push(" WHERE e.sequence = place.sequence AND e.organization_id = ").push_value(organization.0);
+        window.push_order(&mut statement, &["place.sequence"], direction);
+        Some(statement)
+    }
+
+    /// Counts what was done and is meant.
     pub async fn count(&self, database: &Database, organization: OrganizationId) -> Result<u64, Error> {
-        let mut statement = Statement::new("SELECT COUNT(*)");
-        self.push_to(&mut statement, organization);
+        let mut statement = Statement::new("SELECT COUNT(*) FROM (");
+        if !self.push_places(&mut statement, &DONE, organization, None) {
+            return Ok(0);
+        }
+        statement.push(") AS place");
         statement.count(database).await
     }
 }
@@ -188,27 +187,17 @@ impl Entry {
     }
 }
 
-/// The bare id of what an event is about; with the event's type it names the object.
-pub fn target_id(recorded: &Recorded) -> Uuid {
-    match recorded.event.target() {
-        Target::Organization => recorded.organization.0,
-        Target::Member(id) => id.0,
-        Target::Invitation(id) => id.0,
-        Target::Role(id) => id.0,
-        Target::ApiKey(id) => id.0,
-    }
-}
-
 pub(super) async fn project(transaction: &mut Transaction, recorded: &Recorded) -> Result<(), Error> {
     Statement::new(
-        "INSERT INTO audit_entries (organization_id, sequence, event_type, actor_id, target_id) \
-         VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO audit_entries (organization_id, sequence, event_type, actor_id, target_id, actor_kind) \
+         VALUES ($1, $2, $3, $4, $5, $6)",
     )
     .bind(recorded.organization.0)
     .bind(recorded.sequence)
     .bind(recorded.event.name())
     .bind(recorded.metadata.actor_id)
-    .bind(target_id(recorded))
+    .bind(recorded.event.target().id(recorded.organization))
+    .bind(&recorded.metadata.actor_kind)
     .run_in(transaction)
     .await
     .map(|_| ())

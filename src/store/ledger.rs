@@ -32,7 +32,7 @@ use super::{
     append::{Append, Origin},
     commands::{self, Idempotency},
     database::Transaction,
-    execution::Execution,
+    execution::{Execution, Outcome},
     feed::Feed,
     history,
     hot::{Cached, Context, Head, Hot, HotCache, Slot, Weight, head, head_in},
@@ -167,7 +167,7 @@ impl Ledger {
             if let Some(receipt) = self.done_before(request).await? {
                 return Ok(receipt);
             }
-            let (result, receipt, fresh) = self.attempt(request, freshness).await;
+            let (result, Outcome { receipt, fresh, belongs }) = self.attempt(request, freshness).await;
             // The same command may have been done between the look and the decision: that is its answer then.
             if !receipt.written
                 && fresh
@@ -176,8 +176,16 @@ impl Ledger {
                 return Ok(receipt);
             }
             match result {
-                Ok(()) if receipt.written || fresh => return Ok(receipt),
-                Err(AggregateError::UserError(refusal)) if fresh => return Err(refusal.into()),
+                Ok(()) if receipt.written || fresh => {
+                    self.keep_rows(request, &receipt).await;
+                    return Ok(receipt);
+                }
+                Err(AggregateError::UserError(refusal)) if fresh => {
+                    if belongs {
+                        self.keep_refusal(receipt.version, &request.attempt(), &refusal).await;
+                    }
+                    return Err(refusal.into());
+                }
                 Ok(()) | Err(AggregateError::UserError(_)) => freshness = Freshness::Compared,
                 Err(AggregateError::AggregateConflict) if Instant::now() < deadline => freshness = Freshness::Locked,
                 Err(AggregateError::AggregateConflict) => return Err(Refusal::Conflict.into()),
@@ -203,14 +211,10 @@ impl Ledger {
         }
     }
 
-    /// One attempt through cqrs-es; also whether it was decided on a state that was sure to be the newest.
-    async fn attempt(
-        &self,
-        request: &Request,
-        freshness: Freshness,
-    ) -> (Result<(), AggregateError<Refusal>>, Receipt, bool) {
+    /// One attempt through cqrs-es.
+    async fn attempt(&self, request: &Request, freshness: Freshness) -> (Result<(), AggregateError<Refusal>>, Outcome) {
         let notes = NotesSlot::default();
-        let outcome = Arc::new(std::sync::Mutex::new((Receipt::default(), false)));
+        let outcome = Arc::new(std::sync::Mutex::new(Outcome::default()));
         let execution = Execution {
             ledger: self.clone(),
             request: request.clone(),
@@ -221,9 +225,9 @@ impl Ledger {
         let framework = CqrsFramework::new(execution, Vec::new(), Arc::clone(&notes));
         let id = request.organization.to_string();
         let result = framework.execute(&id, request.command.clone()).await;
-        let (mut receipt, fresh) = std::mem::take(&mut *locked(&outcome));
-        receipt.notes = std::mem::take(&mut *locked(&notes));
-        (result, receipt, fresh)
+        let mut outcome = std::mem::take(&mut *locked(&outcome));
+        outcome.receipt.notes = std::mem::take(&mut *locked(&notes));
+        (result, outcome)
     }
 
     /// Takes an aggregate out of the cache, behind its organization's lock.

@@ -70,8 +70,9 @@ pub struct Filter {
     pub as_of: Option<u64>,
 }
 
-const PERSON: &str = "m.organization_id, m.user_id, m.version, m.last_login_at, m.invited_by_kind, m.invited_by_id, \
-     m.name_key, m.email_key, u.name, u.email, u.avatar_url";
+const PERSON: &str =
+    "m.organization_id, m.user_id, m.last_login_at, m.name_key, m.email_key, u.name, u.email, u.avatar_url";
+const STATE: &str = "{state}.status, {state}.joined_at, {state}.invited_by_kind, {state}.invited_by_id";
 
 impl Filter {
     /// Everybody who has not left.
@@ -103,10 +104,7 @@ impl Filter {
                 .push(" AND h.to_sequence > ")
                 .push_value(sequence);
         }
-        statement
-            .push(&joins.replace("{state}", state))
-            .push(" WHERE m.organization_id = ")
-            .push_value(self.organization.0);
+        statement.push(joins).push(" WHERE m.organization_id = ").push_value(self.organization.0);
         statement.push(&format!(" AND {state}.status IN ")).push_list(self.statuses.iter().map(|status| status.name()));
         if !self.roles.is_empty() {
             statement.push(&format!(" AND {state}.role_id IN ")).push_list(self.roles.iter().map(|role| role.0));
@@ -123,20 +121,31 @@ impl Filter {
     }
 
     fn select(&self) -> Statement {
-        let state = self.state();
-        let mut statement = Statement::new(format!("SELECT {PERSON}, {JOINED}, {state}.status, {state}.joined_at"));
-        self.push_from(
-            &mut statement,
-            " JOIN users u ON u.user_id = m.user_id \
-             JOIN roles r ON r.organization_id = m.organization_id AND r.role_id = {state}.role_id",
-        );
+        let state = STATE.replace("{state}", self.state());
+        // Each event about a member begins a period of theirs.
+        let version = if self.as_of.is_some() { "h.from_sequence AS version" } else { "m.version" };
+        let mut statement = Statement::new(format!("SELECT {PERSON}, {JOINED}, {state}, {version}"));
+        let joins = match self.as_of {
+            None => {
+                " JOIN users u ON u.user_id = m.user_id \
+                 JOIN roles r ON r.organization_id = m.organization_id AND r.role_id = m.role_id"
+            }
+            // The role as it was then, deleted since or not.
+            Some(_) => {
+                " JOIN users u ON u.user_id = m.user_id \
+                 LEFT JOIN role_history r ON r.organization_id = m.organization_id AND r.role_id = h.role_id \
+                     AND r.from_sequence <= $1 AND r.to_sequence > $1"
+            }
+        };
+        self.push_from(&mut statement, joins);
         statement
     }
 
     /// The statement of a page.
     pub fn page_statement(&self, order: (OrderField, Direction), window: &Window) -> Statement {
         let (field, direction) = order;
-        let joined = format!("{}.joined_at", self.state());
+        let state = self.state();
+        let (joined, user) = (format!("{state}.joined_at"), format!("{state}.user_id"));
         let column = match field {
             OrderField::Name => "m.name_key",
             OrderField::Email => "m.email_key",
@@ -144,7 +153,15 @@ impl Filter {
             OrderField::LastLoginAt => "m.last_login_at",
         };
         let mut statement = self.select();
-        window.push_to(&mut statement, &[column, "m.user_id"], direction);
+        match self.as_of {
+            // The list is read from the periods, and nobody had joined then who joined later.
+            Some(sequence) if field == OrderField::JoinedAt => {
+                statement.push(" AND h.joined_at <= (SELECT e.recorded_at FROM events e WHERE e.organization_id = ");
+                statement.push_value(self.organization.0).push(" AND e.sequence = ").push_value(sequence).push(")");
+                window.push_to(&mut statement, &[column, &user], direction);
+            }
+            _ => window.push_to(&mut statement, &[column, "m.user_id"], direction),
+        }
         statement
     }
 
@@ -199,14 +216,25 @@ pub struct PeriodRow {
     pub status: String,
     pub from_at: Timestamp,
     pub until_at: Option<Timestamp>,
+    pub actor_kind: String,
+    pub actor_id: Uuid,
     #[sqlx(flatten)]
     pub role: JoinedRole,
 }
 
-/// The latest periods of a member, newest first, at most 100.
+impl PeriodRow {
+    /// Who made the change that it began with; `None` for a kind nobody has written.
+    pub fn actor(&self) -> Option<Actor> {
+        Actor::from_parts(&self.actor_kind, self.actor_id)
+    }
+}
+
+/// The latest periods of a member, newest first, at most 100, each with who made the change that it began with.
 pub async fn periods(database: &Database, organization: OrganizationId, user: UserId) -> Result<Vec<PeriodRow>, Error> {
     Statement::new(format!(
-        "SELECT h.status, h.from_at, h.until_at, {JOINED} FROM member_history h JOIN roles r ON r.organization_id = h.organization_id AND r.role_id = h.role_id \
+        "SELECT h.status, h.from_at, h.until_at, a.actor_kind, a.actor_id, {JOINED} FROM member_history h \
+         JOIN roles r ON r.organization_id = h.organization_id AND r.role_id = h.role_id \
+         JOIN audit_entries a ON a.organization_id = h.organization_id AND a.sequence = h.from_sequence \
          WHERE h.organization_id = $1 AND h.user_id = $2 ORDER BY h.from_sequence DESC LIMIT 100"
     ))
     .bind(organization.0)
@@ -327,8 +355,10 @@ async fn begin_period(transaction: &mut Transaction, recorded: &Recorded, user: 
     .await?;
     Statement::new(
         "INSERT INTO member_history \
-         (organization_id, user_id, from_sequence, to_sequence, role_id, status, joined_at, from_at) \
-         SELECT m.organization_id, m.user_id, $3, $5, m.role_id, m.status, m.joined_at, $4 \
+         (organization_id, user_id, from_sequence, to_sequence, role_id, status, joined_at, from_at, \
+         invited_by_kind, invited_by_id) \
+         SELECT m.organization_id, m.user_id, $3, $5, m.role_id, m.status, m.joined_at, $4, \
+         m.invited_by_kind, m.invited_by_id \
          FROM members m WHERE m.organization_id = $1 AND m.user_id = $2",
     )
     .bind(recorded.organization.0)

@@ -12,6 +12,7 @@
 pub mod aggregate;
 pub mod api_keys;
 pub mod append;
+pub mod audit;
 pub mod chain;
 pub mod commands;
 pub mod data_exports;
@@ -34,6 +35,8 @@ pub mod profile;
 pub mod projection;
 pub mod purge;
 pub mod rebuild;
+pub mod refusals;
+pub mod retention;
 pub mod roles;
 pub mod server_keys;
 pub mod sessions;

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use uuid::Uuid;
 
-use super::{Database, Error, statement::Statement};
+use super::{Database, Error, number, statement::Statement};
 use crate::domain::{Actor, OrganizationId, RoleId};
 
 /// The ids whose names are wanted.
@@ -14,6 +14,7 @@ pub struct Wanted {
     api_keys: BTreeSet<Uuid>,
     invitations: BTreeSet<Uuid>,
     roles: BTreeSet<Uuid>,
+    joined: BTreeSet<Uuid>,
 }
 
 impl Wanted {
@@ -46,6 +47,11 @@ impl Wanted {
         self.roles.insert(id);
     }
 
+    /// Wants to know when a person first was a member.
+    pub fn joined(&mut self, user: Uuid) {
+        self.joined.insert(user);
+    }
+
     /// Reads them: a person by name or else email, a key by name, an invitation by its address as typed.
     pub async fn load(self, database: &Database, organization: OrganizationId) -> Result<Names, Error> {
         let mut names = HashMap::new();
@@ -73,21 +79,35 @@ impl Wanted {
                 role_keys.insert(id, key);
             }
         }
-        Ok(Names { names, role_keys })
+        let mut joined = HashMap::new();
+        if !self.joined.is_empty() {
+            let text = "SELECT user_id, MIN(from_sequence) FROM member_history WHERE user_id IN ";
+            let mut statement = Statement::new(text);
+            statement.push_list(self.joined).push(" AND organization_id = ").push_value(organization.0);
+            statement.push(" GROUP BY user_id");
+            joined.extend(statement.all::<(Uuid, i64)>(database).await?);
+        }
+        Ok(Names { shown: names, role_keys, joined })
     }
 }
 
 /// Names by id.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
-    names: HashMap<Uuid, String>,
+    shown: HashMap<Uuid, String>,
     role_keys: HashMap<Uuid, String>,
+    joined: HashMap<Uuid, i64>,
 }
 
 impl Names {
+    /// Whether somebody had been a member before the event with this sequence, if that was wanted.
+    pub fn was_member(&self, user: Uuid, sequence: u64) -> bool {
+        self.joined.get(&user).is_some_and(|first| number(*first) < sequence)
+    }
+
     /// The name, if there is one.
     pub fn get(&self, id: Uuid) -> Option<String> {
-        self.names.get(&id).cloned()
+        self.shown.get(&id).cloned()
     }
 
     /// The key of a role, if it was wanted; deleted ones have theirs still.

@@ -14,6 +14,8 @@ pub enum Key {
     Time(Timestamp),
     /// A sequence.
     Number(u64),
+    /// A sequence, and an attempt behind it.
+    Pair(u64, u64),
 }
 
 /// A row's place in a list: its key, and its id where the key alone does not tell rows apart.
@@ -79,12 +81,19 @@ impl Window {
                 Key::Text(text) => statement.push_value(text),
                 Key::Time(at) => statement.push_value(*at),
                 Key::Number(number) => statement.push_value(*number),
+                Key::Pair(number, second) => statement.push_value(*number).push(", ").push_value(*second),
             };
             if let Some(id) = id {
                 statement.push(", ").push_value(*id);
             }
             statement.push(")");
         }
+        self.push_order(statement, columns, direction);
+    }
+
+    /// Adds the order and one row more than asked for.
+    pub(super) fn push_order(&self, statement: &mut Statement, columns: &[&str], direction: Direction) {
+        let ascending = direction == Direction::Ascending;
         let runs = if ascending == (self.end == End::First) { " ASC" } else { " DESC" };
         let mut separator = " ORDER BY ";
         for column in columns {

@@ -18,9 +18,10 @@ pub(super) async fn project(transaction: &mut Transaction, recorded: &Recorded) 
 }
 
 /// The tables that are made from the ledger alone, and made anew by a rebuild.
-pub(super) const TABLES: [&str; 10] = [
+pub(super) const TABLES: [&str; 11] = [
     "organizations",
     "roles",
+    "role_history",
     "members",
     "member_history",
     "invitations",
@@ -33,5 +34,5 @@ pub(super) const TABLES: [&str; 10] = [
 
 /// The tables beside the ledger that hold facts of their own. A rebuild keeps them; they end with the organization. The
 /// outbox ends with its events: until then it says which letters are to go.
-pub(super) const FACTS: [&str; 5] =
-    ["invitation_details", "api_key_usage", "commands", "event_context", "data_exports"];
+pub(super) const FACTS: [&str; 6] =
+    ["invitation_details", "api_key_usage", "commands", "event_context", "refusals", "data_exports"];

@@ -1,4 +1,7 @@
-//! Roles: their rows, with how many hold them. The row of a deleted role stays, because history names it.
+//! Roles: their rows, with how many hold them, and what they were. The row of a deleted role stays, because history
+//! names it.
+
+use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
@@ -85,6 +88,64 @@ pub async fn list(database: &Database, organization: OrganizationId) -> Result<V
     .await
 }
 
+/// Every role as it was at a sequence, highest first; those of an organization that had not begun are none.
+pub async fn list_at(database: &Database, organization: OrganizationId, sequence: u64) -> Result<Vec<RoleRow>, Error> {
+    at_statement(organization, sequence, "NOT deleted").all(database).await
+}
+
+/// The role as it was at a sequence; none where there was none.
+pub async fn find_at(
+    database: &Database,
+    organization: OrganizationId,
+    role: RoleId,
+    sequence: u64,
+) -> Result<Option<RoleRow>, Error> {
+    at_statement(organization, sequence, "NOT deleted AND role_id = $3").bind(role.0).optional(database).await
+}
+
+/// The roles with these ids as they were at a sequence, deleted ones as they were at last.
+pub async fn named_at(
+    database: &Database,
+    organization: OrganizationId,
+    roles: impl IntoIterator<Item = RoleId>,
+    sequence: u64,
+) -> Result<Vec<RoleRow>, Error> {
+    let ids: BTreeSet<_> = roles.into_iter().map(|role| role.0).collect();
+    let mut statement = Statement::new(format!(
+        "SELECT {COLUMNS} FROM role_history WHERE organization_id = $1 AND from_sequence <= $2 AND to_sequence > $2 \
+         AND role_id IN "
+    ))
+    .bind(organization.0)
+    .bind(sequence);
+    statement.push_list(ids);
+    statement.all(database).await
+}
+
+fn at_statement(organization: OrganizationId, sequence: u64, condition: &str) -> Statement {
+    Statement::new(format!(
+        "SELECT {COLUMNS} FROM role_history WHERE organization_id = $1 AND from_sequence <= $2 AND to_sequence > $2 \
+         AND {condition} ORDER BY level, name, role_id"
+    ))
+    .bind(organization.0)
+    .bind(sequence)
+}
+
+/// How many members held each role at a sequence, former ones not counted.
+pub async fn member_counts_at(
+    database: &Database,
+    organization: OrganizationId,
+    sequence: u64,
+) -> Result<Vec<(Uuid, i64)>, Error> {
+    Statement::new(
+        "SELECT role_id, COUNT(*) FROM member_history WHERE organization_id = $1 AND from_sequence <= $2 \
+         AND to_sequence > $2 AND status <> 'FORMER' GROUP BY role_id",
+    )
+    .bind(organization.0)
+    .bind(sequence)
+    .all(database)
+    .await
+}
+
 /// How many members hold each role, former ones not counted.
 pub async fn member_counts(database: &Database, organization: OrganizationId) -> Result<Vec<(Uuid, i64)>, Error> {
     Statement::new(
@@ -128,7 +189,40 @@ pub(super) async fn insert_built_in(
         built_in: true,
         version: 1,
     };
-    insert(organization, kind.rules().roles.iter().map(row)).run_in(transaction).await.map(|_| ())
+    insert(organization, kind.rules().roles.iter().map(row)).run_in(transaction).await?;
+    begin_periods(transaction, organization, 1).await
+}
+
+/// Begins a period of each role that the event with this sequence made or changed.
+async fn begin_periods(
+    transaction: &mut Transaction,
+    organization: OrganizationId,
+    sequence: u64,
+) -> Result<(), Error> {
+    Statement::new(format!(
+        "INSERT INTO role_history (organization_id, {COLUMNS}, deleted, from_sequence, to_sequence) \
+         SELECT organization_id, {COLUMNS}, deleted, $2, $3 FROM roles WHERE organization_id = $1 AND version = $2"
+    ))
+    .bind(organization.0)
+    .bind(sequence)
+    .bind(i64::MAX)
+    .run_in(transaction)
+    .await
+    .map(|_| ())
+}
+
+/// Ends the open period of a role.
+async fn end_period(transaction: &mut Transaction, recorded: &Recorded, role: RoleId) -> Result<(), Error> {
+    Statement::new(
+        "UPDATE role_history SET to_sequence = $3 WHERE organization_id = $1 AND role_id = $2 AND to_sequence = $4",
+    )
+    .bind(recorded.organization.0)
+    .bind(role.0)
+    .bind(recorded.sequence)
+    .bind(i64::MAX)
+    .run_in(transaction)
+    .await
+    .map(|_| ())
 }
 
 fn insert(organization: OrganizationId, rows: impl IntoIterator<Item = RoleRow>) -> Statement {
@@ -153,6 +247,9 @@ fn insert(organization: OrganizationId, rows: impl IntoIterator<Item = RoleRow>)
 }
 
 pub(super) async fn project(transaction: &mut Transaction, recorded: &Recorded) -> Result<(), Error> {
+    if let Event::RoleUpdated { role_id, .. } | Event::RoleDeleted { role_id, .. } = &recorded.event {
+        end_period(transaction, recorded, *role_id).await?;
+    }
     let statement = match &recorded.event {
         Event::RoleCreated { role_id, key, name, description, level, permissions } => {
             let row = RoleRow {
@@ -189,7 +286,8 @@ pub(super) async fn project(transaction: &mut Transaction, recorded: &Recorded) 
         }),
         _ => return Ok(()),
     };
-    statement.run_in(transaction).await.map(|_| ())
+    statement.run_in(transaction).await?;
+    begin_periods(transaction, recorded.organization, recorded.sequence).await
 }
 
 fn edit(recorded: &Recorded, role: RoleId, set: impl FnOnce(&mut Statement)) -> Statement {

@@ -196,6 +196,12 @@ impl Statement {
         &self.text
     }
 
+    /// The same with words before it, for the tests that have it explained.
+    #[must_use]
+    pub fn explained(self, words: &str) -> Self {
+        Self { text: format!("{words} {}", self.text), ..self }
+    }
+
     /// Reads every row.
     pub async fn all<T: Row>(self, database: &Database) -> Result<Vec<T>, Error> {
         let Self { text, values } = self;

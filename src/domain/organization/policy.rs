@@ -169,6 +169,12 @@ impl Organization {
         if self.subject(actor, now)?.active { Ok(()) } else { Err(Refusal::MemberInactive) }
     }
 
+    /// Whether the actor is somebody here: a member, active or not, or a living key.
+    #[must_use]
+    pub fn belongs(&self, actor: Actor, now: Timestamp) -> bool {
+        self.subject(actor, now).is_ok()
+    }
+
     /// Whether this organization has members to manage.
     ///
     /// # Errors

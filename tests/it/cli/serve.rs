@@ -118,6 +118,7 @@ async fn help_names_every_option_with_an_example_and_its_variable() {
         ("--smtp-url", "SMTP_URL"),
         ("--mail-from", "ORGLEDGER_MAIL_FROM"),
         ("--invitation-hours", "ORGLEDGER_INVITATION_HOURS"),
+        ("--context-retention-days", "ORGLEDGER_CONTEXT_RETENTION_DAYS"),
         ("--cors-origins", "ORGLEDGER_CORS_ORIGINS"),
         ("--trusted-proxies", "ORGLEDGER_TRUSTED_PROXIES"),
         ("--trusted-documents", "ORGLEDGER_TRUSTED_DOCUMENTS"),
@@ -130,7 +131,7 @@ async fn help_names_every_option_with_an_example_and_its_variable() {
         assert!(help.out.contains(&format!("[env: {variable}")), "{variable}:\n{}", help.out);
     }
     let options = help.out.lines().filter(|line| line.trim_start().starts_with("--")).count();
-    assert_eq!(options, 15, "and there is no other one:\n{}", help.out);
+    assert_eq!(options, 16, "and there is no other one:\n{}", help.out);
 
     let help = installation.run(&["--help"]).await;
     for command in ["serve", "migrate", "export-schema", "rebuild", "verify"] {

@@ -216,6 +216,8 @@ fn an_id_has_a_prefix_and_a_fixed_width() {
         (GlobalId::Invitation(nil, InvitationId(one)), format!("inv_{ZERO}{ONE}")),
         (GlobalId::ApiKey(nil, ApiKeyId(one)), format!("key_{ZERO}{ONE}")),
         (GlobalId::Event(nil, 62), format!("evt_{ZERO}00000000010")),
+        (GlobalId::RoleAsOf(nil, RoleId(one), 12), format!("rol_{ZERO}{ONE}@12")),
+        (GlobalId::Refusal(nil, 62, 1), format!("ref_{ZERO}0000000001000000000001")),
         (GlobalId::Session(SessionId(one)), format!("ses_{ONE}")),
     ];
     for (id, text) in texts {
@@ -250,7 +252,9 @@ fn a_text_that_was_never_written_is_no_id() {
         format!("mem_{ZERO}{ONE}@01"),
         format!("mem_{ZERO}{ONE}@-1"),
         format!("mem_{ZERO}{ONE}@18446744073709551616"),
-        format!("rol_{ZERO}{ONE}@1"),
+        format!("rol_{ZERO}{ONE}@01"),
+        format!("inv_{ZERO}{ONE}@1"),
+        format!("ref_{ZERO}00000000001"),
         format!("evt_{ZERO}"),
         format!("evt_{ZERO}{}", "z".repeat(11)),
     ];
@@ -261,7 +265,7 @@ fn a_text_that_was_never_written_is_no_id() {
 
 fn any_id() -> impl Strategy<Value = GlobalId> {
     let uuid = || any::<u128>().prop_map(Uuid::from_u128);
-    (0..9, uuid(), uuid(), any::<u64>()).prop_map(|(kind, first, second, sequence)| {
+    (0..11, uuid(), uuid(), any::<u64>()).prop_map(|(kind, first, second, sequence)| {
         let organization = OrganizationId(first);
         match kind {
             0 => GlobalId::Organization(organization),
@@ -272,6 +276,8 @@ fn any_id() -> impl Strategy<Value = GlobalId> {
             5 => GlobalId::Invitation(organization, InvitationId(second)),
             6 => GlobalId::ApiKey(organization, ApiKeyId(second)),
             7 => GlobalId::Event(organization, sequence),
+            8 => GlobalId::RoleAsOf(organization, RoleId(second), sequence),
+            9 => GlobalId::Refusal(organization, sequence, sequence / 2),
             _ => GlobalId::Session(SessionId(first)),
         }
     })
@@ -286,7 +292,7 @@ proptest! {
     }
 
     #[test]
-    fn what_parses_as_an_id_is_its_text(text in "(org|usr|mem|rol|inv|key|evt|ses)_[0-9A-Za-z]{22,44}(@[0-9]{1,3})?") {
+    fn what_parses_as_an_id_is_its_text(text in "(org|usr|mem|rol|inv|key|evt|ref|ses)_[0-9A-Za-z]{22,44}(@[0-9]{1,3})?") {
         if let Ok(id) = text.parse::<GlobalId>() {
             prop_assert_eq!(id.to_string(), text);
         }

@@ -30,6 +30,7 @@ pub mod operations;
 mod organization;
 mod pages;
 mod paging;
+mod past;
 mod protocol;
 mod role_effects;
 mod roles;

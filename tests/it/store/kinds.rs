@@ -3,7 +3,7 @@
 
 use chrono::TimeDelta;
 use orgledger::domain::{
-    Actor, OrganizationId, RoleId,
+    Actor, DataExportId, OrganizationId, RoleId,
     organization::{
         Action, CreatedKeys, Kind, Permission, Permissions,
         logo::{ContentHash, Logo, MediaType},
@@ -123,6 +123,8 @@ async fn enterprise(world: &World, ada: &Person, bob: &Person, cy: &Person) -> O
         let logo = Logo { hash: ContentHash::new(hash), media_type };
         world.act(corp, ada, Action::SetLogo { logo }).await;
     }
+    let export = DataExportId(world.store.entropy.uuid());
+    world.act(corp, ada, Action::RequestDataExport { export, outlived: None }).await;
     // The role MEMBER has one id in every kind.
     world.join(corp, ada, &[bob.clone(), cy.clone()], "MEMBER").await;
     let auditor = Kind::Enterprise.rules().roles.iter().find(|role| role.key == "AUDITOR").map(|role| role.id);

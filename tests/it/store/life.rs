@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use orgledger::{
     domain::{
-        ApiKeyId, DataExportId, OrganizationId,
+        ApiKeyId, OrganizationId,
         organization::{
             Action, CreatedKeys, Permission, Permissions,
             api_keys::{Grace, KeyType, RateLimit},
@@ -63,8 +63,6 @@ async fn profile(world: &World, acme: OrganizationId, ada: &Person) {
     let request = Request { origin, ..world.request(acme, ada, action) };
     world.store.ledger.execute(request).await.unwrap();
     world.act(acme, ada, rename("Acme")).await;
-    let export = DataExportId(world.store.entropy.uuid());
-    world.act(acme, ada, Action::RequestDataExport { export, outlived: None }).await;
 }
 
 async fn invitations(world: &World, acme: OrganizationId, ada: &Person, bob: &Person) {
@@ -85,6 +83,7 @@ async fn invitations(world: &World, acme: OrganizationId, ada: &Person, bob: &Pe
 async fn members(world: &World, acme: OrganizationId, ada: &Person, bob: &Person) {
     let dee = world.member(acme, ada, "dee@example.com", "MEMBER").await;
     let eve = world.member(acme, bob, "eve@example.com", "AUDITOR").await;
+    world.ask(acme, &eve, rename("Eve's")).await.unwrap_err();
     world.act(acme, bob, change_role(&dee, "MANAGER")).await;
     world.act(acme, bob, deactivate(&dee)).await;
     world.act(acme, bob, Action::ReactivateMember { member: dee.id }).await;

@@ -64,6 +64,8 @@ both_databases! {
         let keyed = world.request(acme, &ada, rename("Once"));
         let keyed = Request { idempotency: Some(world.idempotency("k", "once")), ..keyed };
         world.store.ledger.execute(keyed).await.unwrap();
+        let export = DataExportId(world.store.entropy.uuid());
+        world.act(acme, &ada, Action::RequestDataExport { export, outlived: None }).await;
         world.pass(TimeDelta::seconds(1));
         api_keys::note_usage(world.database(), vec![(acme, key, world.now())]).await.unwrap();
         let letter = outbox::take(world.database(), world.now()).await.unwrap().remove(0);

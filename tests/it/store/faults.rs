@@ -1,0 +1,59 @@
+//! What is wrong with a plan: a whole table, or an index that is read across organizations.
+
+use orgledger::store::{Database, statement::Statement};
+
+/// Indexes whose keys do not begin with the organization, because they find one.
+const REGISTRIES: [&str; 3] = ["(user_id", "(public_id", "(s.user_id"];
+
+/// An index of what the operator reads across organizations: it holds the few whose request is open, and no others.
+const REQUESTED: [&str; 2] = ["using organizations_requested", "USING INDEX organizations_requested"];
+
+/// What is wrong with a plan of PostgreSQL: a whole table, or an index that is read across organizations.
+pub fn faults_in_postgres(plan: &[String]) -> Vec<&String> {
+    let beyond = |at: &usize| {
+        let line = &plan[*at];
+        let condition = plan.get(at + 1).map_or("", |next| next.trim());
+        let bounded = condition.starts_with("Index Cond:")
+            && (condition.contains("organization_id") || REGISTRIES.iter().any(|key| condition.contains(key)))
+            || line.contains(REQUESTED[0]);
+        line.contains("Seq Scan") || (line.contains("Index") && line.contains("Scan") && !bounded)
+    };
+    (0..plan.len()).filter(beyond).map(|at| &plan[at]).collect()
+}
+
+/// The same of SQLite.
+pub fn faults_in_sqlite(plan: &[String]) -> Vec<&String> {
+    let beyond = |line: &&String| {
+        let bounded = line.contains("(organization_id=?") || REGISTRIES.iter().any(|key| line.contains(key));
+        let scan = line.starts_with("SCAN")
+            && !["SCAN CONSTANT ROW", "SCAN asked", "SCAN place", "SCAN part"].contains(&line.as_str())
+            && !line.ends_with("-ROW VALUES CLAUSE")
+            && !line.ends_with(REQUESTED[1]);
+        scan || (line.starts_with("SEARCH") && !bounded)
+    };
+    plan.iter().filter(beyond).collect()
+}
+
+/// The plan that SQLite makes for a statement.
+pub async fn sqlite_plan(database: &Database, text: &str) -> Vec<String> {
+    let explain = format!("EXPLAIN QUERY PLAN {text}");
+    let lines: Vec<(i64, i64, i64, String)> = Statement::new(explain).all(database).await.unwrap();
+    lines.into_iter().map(|(.., detail)| detail).collect()
+}
+
+/// The check itself finds what it is for.
+#[test]
+fn a_plan_that_reads_a_whole_table_is_found() {
+    let plan = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
+    assert_eq!(faults_in_postgres(&plan(&["Seq Scan on members m  (cost=1)"])).len(), 1);
+    let whole_index = plan(&["Index Scan using members_by_name on members m", "  Filter: (organization_id = $1)"]);
+    assert_eq!(faults_in_postgres(&whole_index).len(), 1);
+    let bounded = plan(&["Index Scan using members_by_name on members m", "  Index Cond: (organization_id = $1)"]);
+    assert_eq!(faults_in_postgres(&bounded).len(), 0);
+    let requested = plan(&["->  Index Scan using organizations_requested on organizations  (cost=1)"]);
+    assert_eq!(faults_in_postgres(&requested).len(), 0);
+    assert_eq!(faults_in_sqlite(&plan(&["SCAN m USING INDEX members_by_name", "SCAN CONSTANT ROW"])).len(), 1);
+    assert_eq!(faults_in_sqlite(&plan(&["SCAN organizations USING INDEX organizations_requested"])).len(), 0);
+    assert_eq!(faults_in_sqlite(&plan(&["SCAN organizations USING INDEX organizations_by_name"])).len(), 1);
+    assert_eq!(faults_in_sqlite(&plan(&["SEARCH m USING INDEX a (organization_id=? AND name_key>?)"])).len(), 0);
+}
