@@ -33,11 +33,12 @@ pub enum OrganizationAction {
     EnableApiKey,
     RotateApiKey,
     RevokeApiKey,
+    ExportAuditLog,
 }
 
 impl OrganizationAction {
     /// Every action, noun by noun.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::UpdateOrganization,
         Self::CreateLogoUpload,
         Self::RemoveLogo,
@@ -61,6 +62,7 @@ impl OrganizationAction {
         Self::EnableApiKey,
         Self::RotateApiKey,
         Self::RevokeApiKey,
+        Self::ExportAuditLog,
     ];
 
     /// The permission it needs; none where membership alone is enough, and for the transfer, which needs an owner.
@@ -82,6 +84,7 @@ impl OrganizationAction {
             | Self::EnableApiKey
             | Self::RotateApiKey
             | Self::RevokeApiKey => Permission::ApiKeysManage,
+            Self::ExportAuditLog => Permission::AuditExport,
         })
     }
 

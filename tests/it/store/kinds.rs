@@ -6,6 +6,7 @@ use orgledger::domain::{
     Actor, OrganizationId, RoleId,
     organization::{
         Action, CreatedKeys, Kind, Permission, Permissions,
+        audit::ExportFormat,
         logo::{ContentHash, Logo, MediaType},
         profile::CertificationDecision,
     },
@@ -123,6 +124,7 @@ async fn enterprise(world: &World, ada: &Person, bob: &Person, cy: &Person) -> O
         let logo = Logo { hash: ContentHash::new(hash), media_type };
         world.act(corp, ada, Action::SetLogo { logo }).await;
     }
+    world.act(corp, ada, Action::ExportAuditLog { format: ExportFormat::Csv, filtered: true }).await;
     // The role MEMBER has one id in every kind.
     world.join(corp, ada, &[bob.clone(), cy.clone()], "MEMBER").await;
     let auditor = Kind::Enterprise.rules().roles.iter().find(|role| role.key == "AUDITOR").map(|role| role.id);

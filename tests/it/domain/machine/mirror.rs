@@ -109,6 +109,9 @@ impl Mirror {
     }
 
     fn profile(&mut self, event: &Event) {
+        if matches!(event, Event::AuditExported { .. }) {
+            return;
+        }
         self.profile_version = self.version;
         match event.clone() {
             Event::OrganizationCreated { kind, name, description } => {

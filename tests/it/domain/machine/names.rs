@@ -68,6 +68,7 @@ wishes! {
     EnableApiKey 4
     RotateApiKey 4
     RevokeApiKey 2
+    ExportAuditLog 1
 }
 
 every! { EVENTS, event_name, Event:
@@ -102,6 +103,7 @@ every! { EVENTS, event_name, Event:
     ApiKeyEnabled
     ApiKeyRotated
     ApiKeyRevoked
+    AuditExported
 }
 
 every! { REFUSALS, refusal_name, Refusal:
