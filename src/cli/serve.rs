@@ -7,15 +7,16 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{Failure, ServeArguments, tools::connect};
+use super::{
+    Failure, ServeArguments,
+    tools::{connect, open},
+};
 use crate::{
     auth::{
         oidc::Oidc,
         usage::{FLUSH_EVERY, Usage},
     },
-    clock::Clock,
     commands::Commands,
-    entropy::Entropy,
     http::{self, Api, Settings, documents::Documents, pages::Letters},
     mail::{Transport, courier::Courier},
     store::{
@@ -46,7 +47,7 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     } = arguments;
     let documents = Documents::open(trusted_documents.into(), trusted_documents_file.as_deref())?;
     let database = connect(&of_store).await?;
-    let store = Store::open(database, Clock::System, Entropy::from_machine()).await?;
+    let store = open(&of_store, database).await?;
     let files = match files_url.as_deref().filter(|url| !url.is_empty()) {
         Some(url) => Files::bucket(url).map_err(|error| format!("--files-url: {error}"))?,
         None => Files::folder(&of_store.data_dir.join("files"))?,

@@ -13,6 +13,7 @@ mod events;
 mod fields;
 mod history;
 mod invitations;
+mod ledger_head;
 mod members;
 mod mutations;
 mod node;

@@ -13,6 +13,7 @@ use super::{
     events::{self, EventConnection},
     history::{self, AuditEntryConnection, AuditFilter},
     invitations::{self, InvitationConnection, InvitationState, InvitationsQuestion},
+    ledger_head::{self, LedgerHead},
     members::{self, Member, MemberConnection, MemberFilter, MemberOrder, MembersQuestion},
     paging::{ConnectionEdge, Paging},
     people::Actor,
@@ -310,6 +311,11 @@ impl Organization {
         #[graphql(desc = "Before this place.")] before: Option<String>,
     ) -> Option<Result<EventConnection>> {
         Some(events::page(ctx, &self.0, Paging { first, after, last, before }).await)
+    }
+
+    /// Where the chain of its events ends, signed. Needs AUDIT_READ.
+    async fn ledger_head(&self, ctx: &Context<'_>) -> Option<Result<LedgerHead>> {
+        Some(ledger_head::find(ctx, &self.0).await)
     }
 }
 

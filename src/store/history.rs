@@ -88,7 +88,7 @@ impl Filter {
         self.types.is_empty() || self.types.iter().any(takes)
     }
 
-    fn push_to(&self, statement: &mut Statement, organization: OrganizationId) {
+    pub(super) fn push_to(&self, statement: &mut Statement, organization: OrganizationId) {
         statement.push(" FROM audit_entries a JOIN events e");
         statement.push(" ON e.organization_id = a.organization_id AND e.sequence = a.sequence");
         statement.push(" LEFT JOIN event_context c");

@@ -16,6 +16,7 @@ pub mod chain;
 pub mod commands;
 pub mod database;
 mod execution;
+pub mod export;
 pub mod feed;
 pub mod files;
 pub mod history;
@@ -25,10 +26,12 @@ pub mod invitations;
 pub mod ledger;
 pub mod members;
 pub mod names;
+pub mod note;
 pub mod outbox;
 pub mod page;
 pub mod profile;
 pub mod projection;
+pub mod proof;
 pub mod purge;
 pub mod rebuild;
 pub mod roles;
@@ -43,6 +46,8 @@ pub use database::Database;
 pub use ledger::Ledger;
 
 use std::sync::Arc;
+
+use server_keys::{Keys, OperatorSecret};
 
 use crate::{
     clock::Clock,
@@ -62,6 +67,8 @@ pub struct Store {
     pub feed: feed::Feed,
     /// What links and fingerprints are derived from.
     pub server_key: Arc<ServerKey>,
+    /// What signs where a chain ends.
+    pub signer: Arc<note::Signer>,
     /// The time.
     pub clock: Clock,
     /// Ids and secrets.
@@ -72,11 +79,24 @@ impl Store {
     /// Brings the database to this version and opens it. It must be called inside a runtime: the writer task begins
     /// here, and ends with the last clone.
     pub async fn open(database: Database, clock: Clock, entropy: Entropy) -> Result<Self, Error> {
+        Self::open_with(database, clock, entropy, None).await
+    }
+
+    /// The same where the server's keys are wrapped with a secret of the operator, or are to be from now on.
+    ///
+    /// # Errors
+    /// [`Error::Locked`], if the keys are wrapped and the secret is none or another one.
+    pub async fn open_with(
+        database: Database,
+        clock: Clock,
+        entropy: Entropy,
+        secret: Option<&OperatorSecret>,
+    ) -> Result<Self, Error> {
         database.migrate().await?;
-        let server_key = Arc::new(server_keys::server_key(&database, entropy.bytes()).await?);
+        let Keys { links: server_key, signer } = server_keys::open(&database, &entropy, secret).await?;
         let feed = feed::Feed::default();
         let ledger = Ledger::open(database.clone(), feed.clone());
-        Ok(Self { database, ledger, feed, server_key, clock, entropy })
+        Ok(Self { database, ledger, feed, server_key, signer, clock, entropy })
     }
 
     /// The time.
@@ -113,6 +133,9 @@ pub enum Error {
     /// The files of organizations could not be read or written.
     #[error("the files failed")]
     Files(#[from] object_store::Error),
+    /// The server's keys cannot be used.
+    #[error(transparent)]
+    Locked(#[from] server_keys::Locked),
     /// A task of the store has ended.
     #[error("the store has stopped")]
     Stopped,

@@ -36,7 +36,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("object_store", &["store"]),
     ("postgres_es", &["store"]),
     ("reqwest", &["auth"]),
-    ("ring", &["auth"]),
+    ("ring", &["auth", "store"]),
     ("sqlite_es", &["store"]),
     ("sqlx", &["store"]),
 ];

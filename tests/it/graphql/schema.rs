@@ -20,7 +20,6 @@ use crate::support::databases::on_sqlite;
 /// Operations of the specification that are not served yet. The list is exact: what is served has no place in it.
 pub const NOT_YET: &[&str] = &[
     "AccessChanges",
-    "LedgerHead",
     "EventTypes",
     "NotificationPreferences",
     "UpdateNotificationPreferences",
