@@ -124,7 +124,7 @@ pub(super) async fn get(
 }
 
 /// Every answer names its request.
-fn named(mut response: Response, origin: &Origin) -> Response {
+pub(super) fn named(mut response: Response, origin: &Origin) -> Response {
     if let Ok(id) = HeaderValue::from_str(&origin.request_id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
@@ -165,7 +165,7 @@ fn too_many(exceeded: &Exceeded) -> Response {
     with_numbers(response, exceeded.headers())
 }
 
-fn with_numbers(mut response: Response, headers: impl Iterator<Item = (&'static str, u64)>) -> Response {
+pub(super) fn with_numbers(mut response: Response, headers: impl Iterator<Item = (&'static str, u64)>) -> Response {
     let headers = headers.map(|(name, number)| (HeaderName::from_static(name), HeaderValue::from(number)));
     response.headers_mut().extend(headers);
     response

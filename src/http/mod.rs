@@ -5,6 +5,7 @@ pub mod cost;
 pub mod document;
 pub mod documents;
 mod events;
+mod exports;
 pub mod graphql;
 mod logos;
 pub mod media;
@@ -12,6 +13,7 @@ pub mod operation;
 pub mod pages;
 mod params;
 mod people;
+mod problem;
 mod socket;
 
 use std::{io, net::SocketAddr, str::FromStr, sync::Arc, time::Duration};
@@ -112,6 +114,11 @@ impl Stopping {
         let _ = self.0.wait_for(|stop| *stop).await;
     }
 
+    /// Whether it does.
+    fn has_begun(&self) -> bool {
+        *self.0.borrow()
+    }
+
     /// What the work gives, unless the service stops first.
     async fn unless<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
@@ -201,6 +208,8 @@ pub fn router(api: Api) -> Router {
         .route("/invitations/{token}/sign-in", post(people::sign_in_to_answer))
         .route("/logo-uploads/{token}", put(logos::upload))
         .route("/logos/{organization}/{hash}", get(logos::show))
+        .route("/organizations/{id}/audit.jsonl", get(exports::lines))
+        .route("/organizations/{id}/audit.csv", get(exports::comma_separated))
         .route("/health", get(|| async { "ok\n" }))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(cors(&api))

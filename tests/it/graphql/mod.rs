@@ -8,6 +8,7 @@ pub mod acme;
 mod api_keys;
 mod cost;
 mod enterprise;
+pub mod exports;
 mod help_pages;
 mod history;
 mod inside;
