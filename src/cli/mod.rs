@@ -1,19 +1,21 @@
 //! The command line: one program that serves, and the tools of who runs it.
 
 mod organization;
+mod proof;
 mod serve;
 mod tools;
 mod user;
 
-use std::{ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{convert::Infallible, ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use secrecy::SecretString;
 
 use crate::{
     commands::INVITATION_LIFETIME,
     domain::organization::profile::CertificationDecision,
     http::{PageOrigin, documents::TrustedDocuments},
-    store::retention::KEPT,
+    store::{note::VerifierKey, retention::KEPT},
 };
 
 /// Organizations, members, invitations, roles and API keys behind a GraphQL API, kept in a tamper-evident ledger.
@@ -36,8 +38,11 @@ enum Command {
     ExportSchema,
     /// Make the rows that queries read anew from the ledger; servers may run.
     Rebuild(StoreArguments),
-    /// Check that nobody rewrote the ledger. Ends with status 1 and names the place if somebody did.
-    Verify(StoreArguments),
+    /// Check that nobody rewrote the ledger, or an export of it. Ends with status 1 and names the place if somebody did.
+    Verify(VerifyArguments),
+    /// See what others check this service's signatures with.
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// See which organizations wait for certification, and give or refuse it; servers may run.
     #[command(subcommand)]
     Organization(OrganizationCommand),
@@ -63,6 +68,12 @@ struct EraseArguments {
     files_url: Option<String>,
     #[command(flatten)]
     store: StoreArguments,
+}
+
+#[derive(Subcommand)]
+enum KeysCommand {
+    /// Print the key that verifies signed notes, as c2sp.org/signed-note writes it.
+    Show(StoreArguments),
 }
 
 #[derive(Subcommand)]
@@ -97,6 +108,32 @@ struct StoreArguments {
     /// e.g. --database-url postgres://orgledger:secret@localhost/orgledger
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database_url: Option<String>,
+    /// What the server's own keys in the database are encrypted with, 32 characters or more; set it in the environment,
+    /// because everybody on a machine sees the arguments of its programs
+    #[arg(long, env = "ORGLEDGER_SECRET", value_name = "SECRET", hide_env_values = true, value_parser = unseen)]
+    secret: Option<SecretString>,
+}
+
+/// A secret, whatever it is: the refusal of a value would show it.
+#[expect(clippy::unnecessary_wraps, reason = "the form that the parser of arguments asks for")]
+fn unseen(text: &str) -> Result<SecretString, Infallible> {
+    Ok(text.into())
+}
+
+/// What is checked: the database, or a file without any.
+#[derive(Args, Clone, Debug)]
+struct VerifyArguments {
+    /// An exported ledger to check instead of the database, which is not opened then, e.g. --file export.jsonl
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The key that `orgledger keys show` printed, from somebody you trust, e.g. --key orgledger+1a2b3c4d+AbCd…
+    #[arg(long, value_name = "KEY", requires = "file")]
+    key: Option<VerifierKey>,
+    /// A signed note of this ledger: the file has to be what the note says, or to go on from there, e.g. --note note.txt
+    #[arg(long, value_name = "FILE", requires = "file", requires = "key")]
+    note: Option<PathBuf>,
+    #[command(flatten)]
+    store: StoreArguments,
 }
 
 /// How to serve.
@@ -212,7 +249,11 @@ pub fn run() -> ExitCode {
                 Ok(())
             }
             Command::Rebuild(arguments) => tools::rebuild(&arguments).await,
-            Command::Verify(arguments) => tools::verify(&arguments).await,
+            Command::Verify(arguments) => match &arguments.file {
+                Some(file) => proof::verify(file, arguments.key.as_ref(), arguments.note.as_deref()),
+                None => tools::verify(&arguments.store).await,
+            },
+            Command::Keys(KeysCommand::Show(arguments)) => proof::show_key(&arguments).await,
             Command::User(UserCommand::Erase(arguments)) => user::erase(&arguments).await,
             Command::Organization(OrganizationCommand::Requests(arguments)) => organization::requests(&arguments).await,
             Command::Organization(OrganizationCommand::Certify(arguments)) => {

@@ -1,16 +1,17 @@
 //! What the operator does about organizations: certify an enterprise, or not.
 
-use super::{CertificationArguments, Failure, StoreArguments, tools::existing};
+use super::{
+    CertificationArguments, Failure, StoreArguments,
+    tools::{existing, open},
+};
 use crate::{
-    clock::Clock,
     commands::{Caller, Commands, INVITATION_LIFETIME, Terms},
     domain::{
         Actor, GlobalId, OrganizationId,
         organization::{Action, profile::CertificationDecision},
         values::Text,
     },
-    entropy::Entropy,
-    store::{Store, append::Origin, ledger, profile},
+    store::{append::Origin, ledger, profile},
 };
 
 pub(super) async fn requests(arguments: &StoreArguments) -> Result<(), Failure> {
@@ -31,7 +32,7 @@ pub(super) async fn decide(arguments: &CertificationArguments, decision: Certifi
     let organization = parse(id)?;
     let reason = Text::parse(arguments.reason.as_deref().unwrap_or_default());
     let reason = reason.map_err(|error| format!("--reason {error}"))?;
-    let store = Store::open(existing(&arguments.store).await?, Clock::System, Entropy::from_machine()).await?;
+    let store = open(&arguments.store, existing(&arguments.store).await?).await?;
     let origin = Origin { request_id: store.entropy.uuid().to_string(), ..Origin::default() };
     let commands = Commands { store: store.clone(), invitation_lifetime: INVITATION_LIFETIME };
     let caller = Caller { actor: Actor::Operator, origin };

@@ -9,16 +9,14 @@ use tokio::{
 
 use super::{
     Failure, ServeArguments,
-    tools::{connect, files as files_of},
+    tools::{connect, files as files_of, open},
 };
 use crate::{
     auth::{
         oidc::Oidc,
         usage::{FLUSH_EVERY, Usage},
     },
-    clock::Clock,
     commands::{Commands, erasure::Erasure},
-    entropy::Entropy,
     http::{self, Api, Settings, documents::Documents, pages::Letters},
     mail::{Transport, courier::Courier},
     store::{
@@ -51,7 +49,7 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     } = arguments;
     let documents = Documents::open(trusted_documents.into(), trusted_documents_file.as_deref())?;
     let database = connect(&of_store).await?;
-    let store = Store::open(database, Clock::System, Entropy::from_machine()).await?;
+    let store = open(&of_store, database).await?;
     // Letters may have been kept there before there was a mail server.
     let files = files_of(&of_store, files_url.as_deref())?.with_letters(of_store.data_dir.join("mail"));
     let listener = TcpListener::bind(listen).await.map_err(|error| format!("{listen}: {error}"))?;

@@ -4,8 +4,10 @@ use std::os::unix::fs::DirBuilderExt;
 
 use super::{Failure, StoreArguments};
 use crate::{
+    clock::Clock,
+    entropy::Entropy,
     graphql,
-    store::{Database, files::Files, rebuild, verify},
+    store::{Database, Store, files::Files, rebuild, server_keys::OperatorSecret, verify},
 };
 
 /// Opens the database that the arguments name; the embedded one is made if it is not there.
@@ -37,6 +39,18 @@ pub(super) fn files(arguments: &StoreArguments, url: Option<&str>) -> Result<Fil
         Some(url) => Ok(Files::bucket(url).map_err(|error| format!("--files-url: {error}"))?),
         None => Ok(Files::folder(&arguments.data_dir.join("files"))?),
     }
+}
+
+/// Opens the store, whose keys may be wrapped.
+pub(super) async fn open(arguments: &StoreArguments, database: Database) -> Result<Store, Failure> {
+    let secret = secret(arguments)?;
+    Ok(Store::open_with(database, Clock::System, Entropy::from_machine(), secret.as_ref()).await?)
+}
+
+/// The secret that the server's keys are wrapped with, if there is one.
+pub(super) fn secret(arguments: &StoreArguments) -> Result<Option<OperatorSecret>, Failure> {
+    let given = arguments.secret.clone().map(OperatorSecret::try_from).transpose();
+    Ok(given.map_err(|error| format!("ORGLEDGER_SECRET: {error}"))?)
 }
 
 /// The database, which has to be there: nothing good can be said of one that was made a moment ago.

@@ -137,6 +137,24 @@ impl fmt::Display for GlobalId {
     }
 }
 
+impl GlobalId {
+    /// The bare id of a person, of an organization, or of what is in it; `None` for what is elsewhere or has none.
+    #[must_use]
+    pub fn bare_in(self, own: OrganizationId) -> Option<Uuid> {
+        match self {
+            Self::User(user) => Some(user.0),
+            Self::Organization(organization) if organization == own => Some(organization.0),
+            Self::Member(organization, user) | Self::MemberAsOf(organization, user, _) if organization == own => {
+                Some(user.0)
+            }
+            Self::Invitation(organization, id) if organization == own => Some(id.0),
+            Self::Role(organization, id) | Self::RoleAsOf(organization, id, _) if organization == own => Some(id.0),
+            Self::ApiKey(organization, id) if organization == own => Some(id.0),
+            _ => None,
+        }
+    }
+}
+
 /// The text is not an id that this product ever wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an id")]

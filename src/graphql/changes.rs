@@ -130,6 +130,11 @@ pub fn of(recorded: &Recorded, names: &Names) -> Vec<Change> {
         Event::ApiKeyDisabled { .. } => vec![change("status", text("ACTIVE"), text("DISABLED"))],
         Event::ApiKeyEnabled { .. } => vec![change("status", text("DISABLED"), text("ACTIVE"))],
         Event::ApiKeyRevoked { status, .. } => vec![change("status", text(status.name()), text("REVOKED"))],
+        // Reading changes nothing; what was read is told as something that was not there before.
+        Event::AuditExported { format, filtered } => {
+            let part = if *filtered { "FILTERED" } else { "WHOLE" };
+            vec![change("format", None, text(format.name())), change("part", None, text(part))]
+        }
     };
     // What was empty and stays empty did not change.
     changes.retain(|change| change.from != change.to);

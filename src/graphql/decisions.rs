@@ -69,6 +69,8 @@ pub enum OrganizationAction {
     RotateApiKey,
     /// `revokeApiKey`
     RevokeApiKey,
+    /// The export of the audit log, `GET /organizations/{id}/audit.jsonl` and `.csv`
+    ExportAuditLog,
 }
 
 /// Whether something is allowed, and if not, which rule says no.

@@ -296,20 +296,7 @@ async fn names_of_log(ctx: &Context<'_>, access: &Access, lines: &[Line]) -> Res
 
 /// The bare ids behind ids of a filter; one of elsewhere matches nothing, like an unknown one.
 fn bare_ids(access: &Access, ids: Option<Vec<ID>>) -> Result<Vec<Uuid>> {
-    let own = access.organization;
-    let bare = |id: ID| match id.parse() {
-        Ok(GlobalId::User(user)) => user.0,
-        Ok(GlobalId::Organization(organization)) if organization == own => organization.0,
-        Ok(GlobalId::Member(organization, user) | GlobalId::MemberAsOf(organization, user, _))
-            if organization == own =>
-        {
-            user.0
-        }
-        Ok(GlobalId::Invitation(organization, id)) if organization == own => id.0,
-        Ok(GlobalId::Role(organization, id) | GlobalId::RoleAsOf(organization, id, _)) if organization == own => id.0,
-        Ok(GlobalId::ApiKey(organization, id)) if organization == own => id.0,
-        _ => Uuid::nil(),
-    };
+    let bare = |id: ID| id.parse::<GlobalId>().ok().and_then(|id| id.bare_in(access.organization)).unwrap_or_default();
     Ok(filter_list(ids)?.into_iter().map(bare).collect())
 }
 

@@ -17,6 +17,7 @@ mod events;
 mod fields;
 mod history;
 mod invitations;
+mod ledger_head;
 mod members;
 mod mutations;
 mod node;

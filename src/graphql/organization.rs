@@ -16,6 +16,7 @@ use super::{
     fields::moment,
     history::{self, AuditEntryConnection, AuditFilter},
     invitations::{self, InvitationConnection, InvitationState, InvitationsQuestion},
+    ledger_head::{self, LedgerHead},
     members::{self, Member, MemberConnection, MemberFilter, MemberOrder, MembersQuestion},
     overview::Overview,
     paging::{ConnectionEdge, Paging},
@@ -328,6 +329,11 @@ impl Organization {
         #[graphql(desc = "Before this place.")] before: Option<String>,
     ) -> Option<Result<EventConnection>> {
         Some(events::page(ctx, &self.0, Paging { first, after, last, before }).await)
+    }
+
+    /// Where the chain of its events ends, signed. Needs AUDIT_READ.
+    async fn ledger_head(&self, ctx: &Context<'_>) -> Option<Result<LedgerHead>> {
+        Some(ledger_head::find(ctx, &self.0).await)
     }
 }
 

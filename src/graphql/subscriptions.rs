@@ -112,7 +112,7 @@ impl SubscriptionRoot {
             loop {
                 match reader.next(&ctx).await {
                     Ok(Some(turn)) => {
-                        let mut areas: Vec<_> = turn.events.iter().map(area).collect();
+                        let mut areas: Vec<_> = turn.events.iter().filter_map(area).collect();
                         areas.sort_unstable();
                         areas.dedup();
                         yield Ok(OrganizationChange { cursor: ledger_cursor(reader.sequence), areas });
@@ -125,8 +125,10 @@ impl SubscriptionRoot {
     }
 }
 
-fn area(recorded: &Recorded) -> OrganizationArea {
-    match (&recorded.event, recorded.event.target()) {
+/// Where something to refetch changed; reading the audit log changes nothing.
+fn area(recorded: &Recorded) -> Option<OrganizationArea> {
+    Some(match (&recorded.event, recorded.event.target()) {
+        (Event::AuditExported { .. }, _) => return None,
         (Event::OrganizationDefaultRoleChanged { .. } | Event::OrganizationDataExportRequested { .. }, _) => {
             OrganizationArea::Settings
         }
@@ -135,7 +137,7 @@ fn area(recorded: &Recorded) -> OrganizationArea {
         (_, Target::Invitation(_)) => OrganizationArea::Invitations,
         (_, Target::Role(_)) => OrganizationArea::Roles,
         (_, Target::ApiKey(_)) => OrganizationArea::ApiKeys,
-    }
+    })
 }
 
 /// Where a subscription begins.

@@ -158,7 +158,7 @@ pub(super) fn too_many(exceeded: &Exceeded) -> Response {
     with_numbers(response, exceeded.headers())
 }
 
-fn with_numbers(mut response: Response, headers: impl Iterator<Item = (&'static str, u64)>) -> Response {
+pub(super) fn with_numbers(mut response: Response, headers: impl Iterator<Item = (&'static str, u64)>) -> Response {
     let headers = headers.map(|(name, number)| (HeaderName::from_static(name), HeaderValue::from(number)));
     response.headers_mut().extend(headers);
     response

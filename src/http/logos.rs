@@ -20,16 +20,16 @@ use futures_util::StreamExt;
 use serde_json::json;
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
-use super::{Api, Client};
+use super::{Api, Client, problem::Problem};
 use crate::{
     commands::Caller,
     domain::{
-        GlobalId, Refusal,
+        GlobalId,
         organization::logo::{ContentHash, Logo},
     },
     pictures::{LARGEST_FILE, Picture, Unfit},
     secrets::LogoUpload,
-    store::{self, ledger::Failure, profile},
+    store::{self, profile},
 };
 
 /// How long the bytes may take to come, and a picture to get its turn.
@@ -47,14 +47,7 @@ impl Default for Decoding {
     }
 }
 
-/// Why a logo was not taken.
-struct Problem(StatusCode, &'static str, String);
-
 impl Problem {
-    fn new(status: StatusCode, code: &'static str, sentence: impl Into<String>) -> Self {
-        Self(status, code, sentence.into())
-    }
-
     fn over(sentence: &'static str) -> Self {
         Self::new(StatusCode::GONE, "UPLOAD_CLOSED", sentence)
     }
@@ -66,33 +59,6 @@ impl Problem {
     fn slow() -> Self {
         Self::new(StatusCode::REQUEST_TIMEOUT, "TIMEOUT", "The picture took too long to arrive.")
     }
-
-    fn unavailable() -> Self {
-        let sentence = "The service is not available now: ask for a new address and try again.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", sentence)
-    }
-}
-
-impl From<store::Error> for Problem {
-    fn from(error: store::Error) -> Self {
-        tracing::error!(?error, "a logo was not taken");
-        Self::unavailable()
-    }
-}
-
-impl From<Failure> for Problem {
-    fn from(failure: Failure) -> Self {
-        let refusal = match failure {
-            Failure::Store(error) => return error.into(),
-            Failure::Refused(refusal) => refusal,
-        };
-        let status = match refusal {
-            Refusal::NotFound { .. } => StatusCode::NOT_FOUND,
-            Refusal::Conflict => StatusCode::CONFLICT,
-            _ => StatusCode::FORBIDDEN,
-        };
-        Self::new(status, refusal.code(), refusal.to_string())
-    }
 }
 
 impl From<Unfit> for Problem {
@@ -103,13 +69,6 @@ impl From<Unfit> for Problem {
             Unfit::Broken => (StatusCode::UNPROCESSABLE_ENTITY, "BROKEN_PICTURE"),
         };
         Self::new(status, code, unfit.to_string())
-    }
-}
-
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let Self(status, code, message) = self;
-        (status, Json(json!({ "error": { "code": code, "message": message } }))).into_response()
     }
 }
 

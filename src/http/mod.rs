@@ -7,6 +7,7 @@ mod data_exports;
 pub mod document;
 pub mod documents;
 mod events;
+mod exports;
 pub mod graphql;
 mod logos;
 pub mod media;
@@ -14,6 +15,7 @@ pub mod operation;
 pub mod pages;
 mod params;
 mod people;
+mod problem;
 mod socket;
 
 pub use connections::serve;
@@ -118,6 +120,11 @@ impl Stopping {
         let _ = self.0.wait_for(|stop| *stop).await;
     }
 
+    /// Whether it does.
+    fn has_begun(&self) -> bool {
+        *self.0.borrow()
+    }
+
     /// What the work gives, unless the service stops first.
     async fn unless<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
@@ -216,6 +223,8 @@ pub fn router(api: Api) -> Router {
         .route("/logo-uploads/{token}", put(logos::upload))
         .route("/logos/{organization}/{hash}", get(logos::show))
         .route("/data-exports/{id}", get(data_exports::download))
+        .route("/organizations/{id}/audit.jsonl", get(exports::lines))
+        .route("/organizations/{id}/audit.csv", get(exports::comma_separated))
         .route("/health", get(|| async { "ok\n" }))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(cors(&api))

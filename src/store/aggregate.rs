@@ -113,6 +113,11 @@ impl EventRow {
 
     /// The hash that the row should have behind its predecessor.
     pub fn computed_hash(&self, previous: &[u8]) -> Result<chain::Hash, Error> {
+        self.link().hash(previous)
+    }
+
+    /// What the hash covers.
+    pub(super) fn link(&self) -> chain::Link<'_> {
         chain::Link {
             organization: OrganizationId(self.organization_id),
             sequence: number(self.sequence),
@@ -122,7 +127,6 @@ impl EventRow {
             metadata: &self.metadata,
             recorded_at: self.recorded_at,
         }
-        .hash(previous)
     }
 
     /// The event of the row.

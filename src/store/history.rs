@@ -151,17 +151,18 @@ impl Filter {
     }
 }
 
-#[derive(sqlx::FromRow)]
-struct EntryRow {
+/// An entry's row: the event, and what stands beside it.
+#[derive(Debug, sqlx::FromRow)]
+pub(super) struct EntryRow {
     #[sqlx(flatten)]
-    event: EventRow,
+    pub(super) event: EventRow,
     ip: Option<String>,
     user_agent: Option<String>,
     reason: Option<String>,
 }
 
 impl EntryRow {
-    fn decode(self) -> Result<Entry, Error> {
+    pub(super) fn decode(self) -> Result<Entry, Error> {
         let recorded = self.event.decode()?;
         Ok(Entry { recorded, ip: self.ip, user_agent: self.user_agent, reason: self.reason })
     }

@@ -19,6 +19,7 @@ pub mod data_exports;
 pub mod database;
 pub mod erasure;
 mod execution;
+pub mod export;
 pub mod feed;
 pub mod files;
 pub mod history;
@@ -29,10 +30,12 @@ pub mod ledger;
 pub mod lookups;
 pub mod members;
 pub mod names;
+pub mod note;
 pub mod outbox;
 pub mod page;
 pub mod profile;
 pub mod projection;
+pub mod proof;
 pub mod purge;
 pub mod rebuild;
 pub mod refusals;
@@ -49,6 +52,8 @@ pub use database::Database;
 pub use ledger::Ledger;
 
 use std::sync::Arc;
+
+use server_keys::{Keys, OperatorSecret};
 
 use crate::{
     clock::Clock,
@@ -70,6 +75,8 @@ pub struct Store {
     pub feed: feed::Feed,
     /// What links and fingerprints are derived from.
     pub server_key: Arc<ServerKey>,
+    /// What signs where a chain ends.
+    pub signer: Arc<note::Signer>,
     /// The time.
     pub clock: Clock,
     /// Ids and secrets.
@@ -80,12 +87,25 @@ impl Store {
     /// Brings the database to this version and opens it. It must be called inside a runtime: the writer task begins
     /// here, and ends with the last clone.
     pub async fn open(database: Database, clock: Clock, entropy: Entropy) -> Result<Self, Error> {
+        Self::open_with(database, clock, entropy, None).await
+    }
+
+    /// The same where the server's keys are wrapped with a secret of the operator, or are to be from now on.
+    ///
+    /// # Errors
+    /// [`Error::Locked`], if the keys are wrapped and the secret is none or another one.
+    pub async fn open_with(
+        database: Database,
+        clock: Clock,
+        entropy: Entropy,
+        secret: Option<&OperatorSecret>,
+    ) -> Result<Self, Error> {
         database.migrate().await?;
-        let server_key = Arc::new(server_keys::server_key(&database, entropy.bytes()).await?);
+        let Keys { links: server_key, signer } = server_keys::open(&database, &entropy, secret).await?;
         let feed = feed::Feed::default();
         let ledger = Ledger::open(database.clone(), feed.clone());
         let lookups = lookups::Lookups::start(&database, &clock);
-        Ok(Self { database, ledger, lookups, feed, server_key, clock, entropy })
+        Ok(Self { database, ledger, lookups, feed, server_key, signer, clock, entropy })
     }
 
     /// The time.
@@ -128,6 +148,9 @@ pub enum Error {
     /// What several waited for has failed.
     #[error(transparent)]
     Shared(Arc<Error>),
+    /// The server's keys cannot be used.
+    #[error(transparent)]
+    Locked(#[from] server_keys::Locked),
     /// A task of the store has ended.
     #[error("the store has stopped")]
     Stopped,

@@ -38,7 +38,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("object_store", &["store"]),
     ("postgres_es", &["store"]),
     ("reqwest", &["auth"]),
-    ("ring", &["auth"]),
+    ("ring", &["auth", "store"]),
     ("rustix", &["http"]),
     ("sqlite_es", &["store"]),
     ("sqlx", &["store"]),

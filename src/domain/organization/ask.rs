@@ -34,11 +34,12 @@ pub enum OrganizationAction {
     EnableApiKey,
     RotateApiKey,
     RevokeApiKey,
+    ExportAuditLog,
 }
 
 impl OrganizationAction {
     /// Every action, noun by noun.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::UpdateOrganization,
         Self::CreateLogoUpload,
         Self::RemoveLogo,
@@ -63,6 +64,7 @@ impl OrganizationAction {
         Self::EnableApiKey,
         Self::RotateApiKey,
         Self::RevokeApiKey,
+        Self::ExportAuditLog,
     ];
 
     /// The permission it needs; none where membership alone is enough, and for the transfer, which needs an owner.
@@ -85,6 +87,7 @@ impl OrganizationAction {
             | Self::EnableApiKey
             | Self::RotateApiKey
             | Self::RevokeApiKey => Permission::ApiKeysManage,
+            Self::ExportAuditLog => Permission::AuditExport,
         })
     }
 

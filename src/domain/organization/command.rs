@@ -3,6 +3,7 @@
 
 use super::{
     api_keys::{Grace, KeyType, RateLimit},
+    audit::ExportFormat,
     event::{Commitment, SecretRecord},
     kinds::Kind,
     logo::Logo,
@@ -188,6 +189,12 @@ pub enum Action {
     },
     RevokeApiKey {
         api_key: ApiKeyId,
+    },
+    /// It is read as a file afterwards.
+    ExportAuditLog {
+        format: ExportFormat,
+        /// Whether only a part is read.
+        filtered: bool,
     },
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     api_keys::{KeyStatus, KeyType, RateLimit},
+    audit::ExportFormat,
     kinds::Kind,
     logo::Logo,
     members::MemberStatus,
@@ -282,6 +283,10 @@ pub enum Event {
     /// A key ended for good; the status is the one it had, the clock aside.
     #[serde(rename = "api_key.revoked")]
     ApiKeyRevoked { api_key_id: ApiKeyId, status: KeyStatus },
+
+    /// The audit log was read as a file, the whole of it or what a filter took.
+    #[serde(rename = "audit.exported")]
+    AuditExported { format: ExportFormat, filtered: bool },
 }
 
 /// What an event is about.
@@ -312,6 +317,7 @@ impl Event {
             | Self::OrganizationCertified {}
             | Self::OrganizationCertificationRejected {}
             | Self::OrganizationDataExportRequested { .. }
+            | Self::AuditExported { .. }
             | Self::OrganizationDeleted {} => Target::Organization,
             Self::MemberJoined { user_id, .. }
             | Self::MemberRoleChanged { user_id, .. }
@@ -386,6 +392,7 @@ impl Event {
             Self::ApiKeyEnabled { .. } => "api_key.enabled",
             Self::ApiKeyRotated { .. } => "api_key.rotated",
             Self::ApiKeyRevoked { .. } => "api_key.revoked",
+            Self::AuditExported { .. } => "audit.exported",
         }
     }
 }

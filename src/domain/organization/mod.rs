@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 pub mod api_keys;
 pub mod ask;
+pub mod audit;
 pub mod command;
 pub mod event;
 pub mod invitations;
@@ -162,6 +163,7 @@ impl Organization {
             | Action::EnableApiKey { .. }
             | Action::RotateApiKey { .. }
             | Action::RevokeApiKey { .. } => self.decide_api_keys(command),
+            Action::ExportAuditLog { .. } => self.decide_audit(command),
         }
     }
 

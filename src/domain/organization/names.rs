@@ -11,7 +11,7 @@ use crate::domain::{
 };
 
 /// The names of all events.
-pub const EVENTS: [&str; 32] = [
+pub const EVENTS: [&str; 33] = [
     "organization.created",
     "organization.renamed",
     "organization.description_changed",
@@ -21,6 +21,7 @@ pub const EVENTS: [&str; 32] = [
     "organization.certified",
     "organization.certification_rejected",
     "organization.data_export_requested",
+    "audit.exported",
     "organization.deleted",
     "member.joined",
     "member.role_changed",
@@ -47,7 +48,7 @@ pub const EVENTS: [&str; 32] = [
 ];
 
 /// The names of all commands.
-pub const ACTIONS: [&str; 29] = [
+pub const ACTIONS: [&str; 30] = [
     "organization.create",
     "organization.update",
     "organization.set_logo",
@@ -55,6 +56,7 @@ pub const ACTIONS: [&str; 29] = [
     "organization.request_certification",
     "organization.decide_certification",
     "organization.request_data_export",
+    "audit.export",
     "organization.delete",
     "member.leave",
     "member.transfer_ownership",
@@ -91,6 +93,7 @@ impl Action {
             Self::RequestCertification => "organization.request_certification",
             Self::DecideCertification { .. } => "organization.decide_certification",
             Self::RequestDataExport { .. } => "organization.request_data_export",
+            Self::ExportAuditLog { .. } => "audit.export",
             Self::DeleteOrganization { .. } => "organization.delete",
             Self::LeaveOrganization { .. } => "member.leave",
             Self::TransferOwnership { .. } => "member.transfer_ownership",

@@ -214,6 +214,8 @@ impl Organization {
         // Of what is changed with the profile's version in hand, nothing has changed.
         if let Event::OrganizationDataExportRequested { export_id } = event {
             self.data_export = Some(*export_id);
+        }
+        if matches!(event, Event::OrganizationDataExportRequested { .. } | Event::AuditExported { .. }) {
             return;
         }
         self.profile_version = self.version;

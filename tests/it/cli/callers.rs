@@ -70,6 +70,12 @@ impl Caller {
         Ok((response.status().as_u16(), response.json().await?))
     }
 
+    /// Asks for a file.
+    pub async fn get(&self, url: &str) -> reqwest::Response {
+        let credential = self.credential.as_deref().unwrap_or_default();
+        self.http.get(url).bearer_auth(credential).send().await.unwrap()
+    }
+
     /// Reads something that must be there to read.
     pub async fn ask(&self, document: &str, variables: Value) -> Value {
         let (status, mut body) = self.send(document, variables).await.unwrap();

@@ -7,6 +7,7 @@ mod disconnects;
 mod letters;
 mod organization;
 mod processes;
+mod proof;
 mod readme;
 mod serve;
 mod ten_thousand;

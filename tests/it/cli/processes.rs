@@ -53,6 +53,12 @@ impl Installation {
         self
     }
 
+    /// With one variable less.
+    pub fn without(mut self, name: &str) -> Self {
+        self.environment.retain(|(known, _)| *known != name);
+        self
+    }
+
     /// The data directory.
     pub fn data(&self) -> PathBuf {
         self.data.path().join("data")

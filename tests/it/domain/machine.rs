@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use orgledger::domain::organization::{
     Decided,
     api_keys::KeyStatus,
+    audit::ExportFormat,
     kinds::{self, OwnerRule},
     logo::{ContentHash, Logo, MediaType},
     members::MemberStatus,

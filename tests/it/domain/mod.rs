@@ -16,6 +16,7 @@ use orgledger::domain::{
 use uuid::Uuid;
 
 mod api_keys;
+mod audit;
 mod certification;
 mod invitations;
 mod logo;

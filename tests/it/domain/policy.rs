@@ -94,12 +94,12 @@ fn each_role_may_do_what_its_permissions_say_and_leave() {
     assert_eq!(may(&story, CO_ADMIN), all_but(&not_a_co_admin));
     assert_eq!(may(&story, MANAGER), [&[A::LeaveOrganization], &INVITING[..]].concat());
     assert_eq!(may(&story, MEMBER), [A::LeaveOrganization]);
-    assert_eq!(may(&story, AUDITOR), [A::LeaveOrganization]);
+    assert_eq!(may(&story, AUDITOR), [A::LeaveOrganization, A::ExportAuditLog]);
 
     let not_in_a_team = [A::RequestCertification, A::CreateRole, A::UpdateRole, A::DeleteRole];
     assert_eq!(may(&team().with(OTHER_ADMIN, "ADMIN"), ADMIN), all_but(&not_in_a_team));
     assert_eq!(may(&team(), MEMBER), [A::LeaveOrganization]);
-    assert_eq!(may(&team(), AUDITOR), [A::LeaveOrganization]);
+    assert_eq!(may(&team(), AUDITOR), [A::LeaveOrganization, A::ExportAuditLog]);
     assert_eq!(may(&team(), STRANGER), []);
 }
 
@@ -128,6 +128,7 @@ fn each_action_names_the_permission_it_needs() {
         (A::EnableApiKey, P::ApiKeysManage),
         (A::RotateApiKey, P::ApiKeysManage),
         (A::RevokeApiKey, P::ApiKeysManage),
+        (A::ExportAuditLog, P::AuditExport),
     ];
     assert_eq!(needed.map(|(action, _)| action).to_vec(), all_but(&[A::LeaveOrganization, A::TransferOwnership]));
     let enterprise = only_admin(Kind::Enterprise).with(MEMBER, "MEMBER");

@@ -38,7 +38,8 @@ const MUTATIONS: &[(&str, &str)] = &[
     ("RotateApiKey", r#"{ "apiKeyId": "" }"#),
     ("RevokeApiKey", r#"{ "apiKeyId": "" }"#),
 ];
-const QUERIES: &[&str] = &["Overview", "Members", "Invitations", "Roles", "ApiKeys", "AuditLog", "Events"];
+const QUERIES: &[&str] =
+    &["Overview", "Members", "Invitations", "Roles", "ApiKeys", "AuditLog", "Events", "LedgerHead"];
 
 /// Ids that are none.
 const MALFORMED: &[&str] = &[

@@ -12,6 +12,7 @@ mod data_exports;
 mod enterprise;
 mod erasure;
 mod event_types;
+pub mod exports;
 mod help_pages;
 mod history;
 mod hostile;

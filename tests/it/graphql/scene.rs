@@ -122,11 +122,12 @@ impl Scene {
 
     /// Every question there is about this organization.
     pub fn questions(&self) -> Vec<Question> {
+        use OrganizationAction as A;
         let of = |action, member, role| Question { action, member, role };
         let (members, roles) = (0..self.members.len(), 0..self.roles.len());
         let mut questions = Vec::new();
-        for action in OrganizationAction::ALL {
-            use OrganizationAction as A;
+        // An export is no mutation; its own tests hold it against what is foretold.
+        for action in A::ALL.into_iter().filter(|action| *action != A::ExportAuditLog) {
             match action {
                 A::ChangeMemberRole => questions
                     .extend(members.clone().flat_map(|m| roles.clone().map(move |r| of(action, Some(m), Some(r))))),

@@ -11,7 +11,7 @@ use std::{
 use axum::http::{HeaderMap, StatusCode};
 use chrono::TimeDelta;
 use orgledger::{
-    auth::{oidc::Oidc, usage::Usage},
+    auth::{oidc::Oidc, usage::Usage, watch::Watch},
     clock::Clock,
     commands::{Commands, INVITATION_LIFETIME},
     domain::Timestamp,
@@ -47,6 +47,7 @@ pub struct Server {
     /// What it stands on.
     pub store: Store,
     usage: Usage,
+    watch: Watch,
     courier: Courier,
     mail: TempDir,
     /// The files of organizations.
@@ -95,13 +96,15 @@ impl Server {
         };
         let api = Api::new(commands, usage.clone(), settings);
         let mut tasks = JoinSet::new();
-        tasks.spawn(api.watch.clone().run(store.clone()));
+        let watch = api.watch.clone();
+        tasks.spawn(watch.clone().run(store.clone()));
         tasks.spawn(serve(listener, api, pending()));
         Self {
             url,
             clock,
             store,
             usage,
+            watch,
             courier,
             mail,
             files,
@@ -198,6 +201,11 @@ impl Server {
     /// Writes when credentials were last used, as the service does by itself every few seconds.
     pub async fn flush_usage(&self) {
         self.usage.flush(&self.store).await.unwrap();
+    }
+
+    /// Looks at the access of what is open, as the service does by itself twice a second.
+    pub async fn look_at_access(&self) {
+        self.watch.look(&self.store).await.unwrap();
     }
 
     /// Moves the clock.

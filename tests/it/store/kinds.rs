@@ -6,6 +6,7 @@ use orgledger::domain::{
     Actor, DataExportId, OrganizationId, RoleId,
     organization::{
         Action, CreatedKeys, Kind, Permission, Permissions,
+        audit::ExportFormat,
         logo::{ContentHash, Logo, MediaType},
         profile::CertificationDecision,
     },
@@ -125,6 +126,7 @@ async fn enterprise(world: &World, ada: &Person, bob: &Person, cy: &Person) -> O
     }
     let export = DataExportId(world.store.entropy.uuid());
     world.act(corp, ada, Action::RequestDataExport { export, outlived: None }).await;
+    world.act(corp, ada, Action::ExportAuditLog { format: ExportFormat::Csv, filtered: true }).await;
     // The role MEMBER has one id in every kind.
     world.join(corp, ada, &[bob.clone(), cy.clone()], "MEMBER").await;
     let auditor = Kind::Enterprise.rules().roles.iter().find(|role| role.key == "AUDITOR").map(|role| role.id);

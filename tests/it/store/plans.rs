@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use orgledger::{
     domain::{Actor, ApiKeyId, InvitationId, OrganizationId, UserId, organization::members::MemberStatus},
     store::{
-        Database, api_keys, commands, history, hot, invitations,
+        Database, api_keys, commands, export, history, hot, invitations,
         members::{self, Filter, OrderField},
         names::Wanted,
         page::{Direction, End, Key, Position, Window},
@@ -233,6 +233,7 @@ async fn read_the_rest(database: &Database) {
             filter.log(database, BIG, Kept::Both, &window(after)).await.unwrap();
         }
         filter.log_count(database, BIG, Kept::Both).await.unwrap();
+        export::page(database, BIG, &filter, 5000, 6000).await.unwrap();
     }
     history::after(database, BIG, 5000, 6000).await.unwrap();
     history::next(database, BIG, 5000, 10).await.unwrap();

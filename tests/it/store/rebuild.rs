@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
-use orgledger::domain::Organization;
+use orgledger::domain::{DataExportId, Organization, organization::Action};
 use orgledger::store::{
     Database, api_keys,
     ledger::{Freshness, Request},

@@ -61,6 +61,7 @@ impl Machine {
                 Action::SetLogo { logo: Logo { hash, media_type: MediaType::Png } }
             }
             Wish::RemoveLogo => Action::RemoveLogo,
+            Wish::ExportAuditLog => Action::ExportAuditLog { format: ExportFormat::Csv, filtered: seldom },
             Wish::LeaveOrganization => Action::LeaveOrganization { created_keys },
             Wish::DeleteOrganization => {
                 let confirm_name = if rare < 80 { self.mirror.name.clone() } else { "Anvil".to_owned() };

@@ -112,6 +112,8 @@ impl Mirror {
     fn profile(&mut self, event: &Event) {
         if let Event::OrganizationDataExportRequested { export_id } = *event {
             assert_ne!(self.data_export.replace(export_id), Some(export_id), "asked for twice");
+        }
+        if matches!(event, Event::OrganizationDataExportRequested { .. } | Event::AuditExported { .. }) {
             return;
         }
         self.profile_version = self.version;

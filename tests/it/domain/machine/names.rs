@@ -70,6 +70,7 @@ wishes! {
     EnableApiKey 4
     RotateApiKey 4
     RevokeApiKey 2
+    ExportAuditLog 1
 }
 
 every! { EVENTS, event_name, Event:
@@ -105,6 +106,7 @@ every! { EVENTS, event_name, Event:
     ApiKeyEnabled
     ApiKeyRotated
     ApiKeyRevoked
+    AuditExported
 }
 
 every! { REFUSALS, refusal_name, Refusal:

@@ -42,6 +42,7 @@ pub(super) const fn needed(wish: Wish) -> Option<Permission> {
         | Wish::EnableApiKey
         | Wish::RotateApiKey
         | Wish::RevokeApiKey => Permission::ApiKeysManage,
+        Wish::ExportAuditLog => Permission::AuditExport,
     })
 }
 

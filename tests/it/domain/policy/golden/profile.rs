@@ -1,6 +1,7 @@
 //! What the access policy says about the organization itself.
 
 use orgledger::domain::organization::{
+    audit::ExportFormat,
     logo::{ContentHash, Logo, MediaType},
     profile::Certification,
 };
@@ -18,6 +19,8 @@ pub(super) fn ask(sheet: &mut Sheet<'_>) {
     let logo = Logo { hash: ContentHash::new([1; 32]), media_type: MediaType::Png };
     sheet.plain("createLogoUpload", "and the upload itself", Action::SetLogo { logo });
     sheet.plain("removeLogo", "", Action::RemoveLogo);
+    let export = Action::ExportAuditLog { format: ExportFormat::Jsonl, filtered: false };
+    sheet.plain("exportAuditLog", "over HTTP", export);
     sheet.plain(
         "requestCertification",
         if sheet.world.certified { "certified already" } else { "" },
