@@ -21,6 +21,7 @@ mod node;
 mod organization;
 mod paging;
 mod people;
+mod preferences;
 mod roles;
 mod subscriptions;
 mod verification;

@@ -26,6 +26,7 @@ pub mod ledger;
 pub mod lookups;
 pub mod members;
 pub mod names;
+pub mod notices;
 pub mod outbox;
 pub mod page;
 pub mod profile;

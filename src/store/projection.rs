@@ -32,4 +32,5 @@ pub(super) const TABLES: [&str; 10] = [
 ];
 
 /// The tables beside the ledger that hold facts of their own. A rebuild keeps them; they end with the organization.
-pub(super) const FACTS: [&str; 5] = ["invitation_details", "api_key_usage", "commands", "outbox", "event_context"];
+pub(super) const FACTS: [&str; 6] =
+    ["invitation_details", "api_key_usage", "commands", "outbox", "event_context", "notification_preferences"];

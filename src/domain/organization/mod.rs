@@ -15,6 +15,7 @@ pub mod invitations;
 pub mod kinds;
 pub mod logo;
 pub mod members;
+pub mod notices;
 pub mod permissions;
 pub mod policy;
 pub mod profile;

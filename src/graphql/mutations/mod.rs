@@ -4,6 +4,7 @@ mod api_keys;
 mod invitations;
 mod members;
 mod organization;
+mod preferences;
 mod roles;
 mod viewer;
 
@@ -19,4 +20,5 @@ pub struct MutationRoot(
     invitations::InvitationMutations,
     roles::RoleMutations,
     api_keys::ApiKeyMutations,
+    preferences::PreferenceMutations,
 );
