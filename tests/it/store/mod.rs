@@ -2,7 +2,7 @@
 
 mod api_keys;
 mod chain;
-mod events;
+pub mod events;
 mod idempotency;
 mod invitations;
 mod kinds;
@@ -11,6 +11,7 @@ mod life;
 mod locks;
 mod lookups;
 mod members;
+mod notices;
 mod pages;
 mod people;
 mod plans;
