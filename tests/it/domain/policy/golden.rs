@@ -26,8 +26,15 @@ const HEAD: &str = include_str!("golden/head.md");
 const DECISIONS: &str = include_str!("golden/decisions.md");
 
 /// The mutations that are about the caller alone, whatever they belong to.
-const ABOUT_THE_VIEWER: [&str; 6] =
-    ["completeSignIn", "endOtherSessions", "endSession", "requestSignIn", "signOut", "updateViewer"];
+const ABOUT_THE_VIEWER: [&str; 7] = [
+    "completeSignIn",
+    "endOtherSessions",
+    "endSession",
+    "requestSignIn",
+    "signOut",
+    "updateNotificationPreferences",
+    "updateViewer",
+];
 
 /// The mutations whose callers are not in the organization, or not yet; they have tables of their own.
 const FROM_OUTSIDE: [&str; 3] = ["acceptInvitation", "createOrganization", "declineInvitation"];
