@@ -1,6 +1,8 @@
 //! What a notice says: each change of its minute that is news to its reader, in a sentence with today's names. What
 //! concerns who controls the organization comes first.
 
+use std::collections::HashMap;
+
 use super::letters::{Letter, NoticeLetter};
 use crate::{
     domain::{
@@ -33,12 +35,11 @@ pub(super) async fn compose(
     let events = notices::of_minute(database, organization, due.generation).await?;
     let is_news = |recorded: &&Recorded| addressee.reader.is_told(&recorded.event, recorded.metadata.actor());
     let mut news: Vec<_> = events.iter().filter(is_news).collect();
-    news.sort_by_key(|recorded| !recorded.event.categories().has(Category::Security));
-    let more = news.len().saturating_sub(LINES);
-    news.truncate(LINES);
     if news.is_empty() {
         return Ok(None);
     }
+    let more = news.len().saturating_sub(LINES);
+    choose(&mut news);
     let mut wanted = Wanted::default();
     for recorded in &news {
         want(&mut wanted, recorded);
@@ -58,6 +59,21 @@ pub(super) async fn compose(
         lines: &lines,
         link,
     })))
+}
+
+/// Leaves what a letter has room for, in the order it is told: who controls the organization first. What happened once
+/// is not lost among what happened a thousand times.
+fn choose(news: &mut Vec<&Recorded>) {
+    let is_second = |recorded: &Recorded| !recorded.event.categories().has(Category::Security);
+    if news.len() > LINES {
+        let mut times = HashMap::new();
+        for recorded in &*news {
+            *times.entry(recorded.event.name()).or_insert(0_u32) += 1;
+        }
+        news.sort_by_key(|recorded| (is_second(recorded), times.get(recorded.event.name()).copied()));
+        news.truncate(LINES);
+    }
+    news.sort_by_key(|recorded| (is_second(recorded), recorded.sequence));
 }
 
 /// The role that an event gives, where it gives one.

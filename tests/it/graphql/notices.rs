@@ -65,11 +65,13 @@ both_databases! {
         let row = |number| json!({ "email": format!("guest{number:02}@example.com"), "roleId": acme.role("MEMBER") });
         let rows: Vec<_> = (0..50).map(row).collect();
         act(&acme.ada, "InviteMembers", acme.with(json!({ "invitations": rows }))).await;
+        acme.key("Nightly", &[]).await;
         for email in [BEA, DAN] {
             let [told] = told(&server, email).await.try_into().unwrap();
             assert_eq!(told.len(), 21);
             assert_eq!(told[0], "ada@example.com invited guest00@example.com as Member");
-            assert_eq!(told[20], "and 30 more");
+            assert_eq!(told[19], "ada@example.com made the API key Nightly", "it is not lost among fifty");
+            assert_eq!(told[20], "and 31 more");
         }
         assert_eq!((told(&server, CYN).await, told(&server, ADA).await), (vec![], vec![]), "not managing, and not others");
     }
