@@ -123,10 +123,14 @@ fn sentence(recorded: &Recorded, names: &Names) -> String {
     };
     let role = role_of(&recorded.event).map(|role| name(role.0, "another role")).unwrap_or_default();
     match &recorded.event {
-        Event::OrganizationCreated { .. } => format!("{who} made {whom}"),
+        Event::OrganizationCreated { .. } | Event::RoleCreated { .. } | Event::ApiKeyCreated { .. } => {
+            format!("{who} made {whom}")
+        }
         Event::OrganizationRenamed { .. }
         | Event::OrganizationDescriptionChanged { .. }
-        | Event::OrganizationLogoChanged { .. } => format!("{who} edited {whom}"),
+        | Event::OrganizationLogoChanged { .. }
+        | Event::RoleUpdated { .. }
+        | Event::ApiKeyUpdated { .. } => format!("{who} edited {whom}"),
         Event::OrganizationDefaultRoleChanged { .. } => format!("{who} made {role} the role that invitations give"),
         Event::OrganizationCertificationRequested { .. } => format!("{who} asked to have {whom} certified"),
         Event::OrganizationCertified {} => format!("{who} certified {whom}"),
@@ -145,8 +149,6 @@ fn sentence(recorded: &Recorded, names: &Names) -> String {
         Event::InvitationAccepted { .. } => format!("{whom} accepted the invitation"),
         Event::InvitationDeclined { .. } => format!("{whom} declined the invitation"),
         Event::InvitationRevoked { .. } => format!("{who} withdrew the invitation of {whom}"),
-        Event::RoleCreated { .. } | Event::ApiKeyCreated { .. } => format!("{who} made {whom}"),
-        Event::RoleUpdated { .. } | Event::ApiKeyUpdated { .. } => format!("{who} edited {whom}"),
         Event::ApiKeyDisabled { .. } => format!("{who} switched {whom} off"),
         Event::ApiKeyEnabled { .. } => format!("{who} switched {whom} on again"),
         Event::ApiKeyRotated { .. } => format!("{who} gave {whom} a new secret"),
