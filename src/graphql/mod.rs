@@ -25,6 +25,7 @@ mod organization;
 mod overview;
 pub mod paging;
 mod people;
+mod preferences;
 mod roles;
 mod subscriptions;
 mod verification;

@@ -20,6 +20,7 @@ use super::{
     members::{self, Member, MemberConnection, MemberFilter, MemberOrder, MembersQuestion},
     overview::Overview,
     paging::{ConnectionEdge, Paging},
+    preferences::{self, NotificationPreference},
     roles::{Permission, PermissionGroup, Role, permission_groups},
 };
 use crate::{
@@ -271,6 +272,12 @@ impl Organization {
         let paging = Paging { first, after, last, before };
         let filter = filter.unwrap_or_default();
         Some(api_keys::list(ctx, &self.0, ApiKeysQuestion { paging, search, filter }).await)
+    }
+
+    /// What the caller is written to about, category by category: a person's own choice, all of it unless they said
+    /// otherwise. A key has none: USER_REQUIRED.
+    async fn notification_preferences(&self, ctx: &Context<'_>) -> Option<Result<Vec<NotificationPreference>>> {
+        Some(preferences::own(ctx, &self.0).await)
     }
 
     /// Counts and the latest changes.

@@ -8,6 +8,7 @@ use secrecy::ExposeSecret;
 
 use super::{
     letters::{InvitationLetter, Letter, MembershipChange, MembershipLetter},
+    notices,
     transport::{Mailbox, Transport},
 };
 use crate::{
@@ -15,6 +16,7 @@ use crate::{
     secrets::InvitationLink,
     store::{
         self, Store, invitations, members,
+        notices::spread,
         outbox::{self, Kind, Outcome, Taken},
         sessions,
     },
@@ -52,7 +54,7 @@ impl Courier {
         }
     }
 
-    /// Takes what is due and tries to hand it over; says how many letters that were.
+    /// Takes what is due and tries to hand it over; says how much that was.
     pub async fn deliver_due(&self) -> Result<usize, store::Error> {
         let now = self.store.now();
         if !outbox::any_due(&self.store.database, now).await? {
@@ -60,8 +62,15 @@ impl Courier {
         }
         let taken = outbox::take(&self.store.database, now).await?;
         for letter in &taken {
-            let outcome = self.attempt(letter, now).await?;
-            outbox::note(&self.store.database, letter.id, outcome).await?;
+            let database = &self.store.database;
+            if letter.kind == Kind::Gathering {
+                spread(database, letter, now).await?;
+                continue;
+            }
+            match (letter.kind, self.attempt(letter, now).await?) {
+                (Kind::Notice, Outcome::Sent | Outcome::Failed { .. }) => outbox::forget(database, letter.id).await?,
+                (_, outcome) => outbox::note(database, letter.id, outcome).await?,
+            }
         }
         Ok(taken.len())
     }
@@ -96,7 +105,10 @@ impl Courier {
             (Kind::SignIn, _) => self.compose_sign_in(due, now).await,
             (Kind::Invitation, Some(organization)) => self.compose_invitation(due, organization, now).await,
             (Kind::Membership, Some(organization)) => self.compose_membership(due, organization).await,
-            (Kind::Invitation | Kind::Membership, None) => Ok(None),
+            (Kind::Notice, Some(organization)) => {
+                notices::compose(&self.store.database, &self.public_url, due, organization).await
+            }
+            (Kind::Invitation | Kind::Membership | Kind::Notice, None) | (Kind::Gathering, _) => Ok(None),
         }
     }
 

@@ -73,6 +73,23 @@ pub enum MembershipChange<'a> {
     Removed,
 }
 
+/// What a letter about what changed has to say.
+#[derive(Clone, Copy)]
+pub struct NoticeLetter<'a> {
+    /// The address of the person.
+    pub email: &'a str,
+    /// What they are called, if anybody said.
+    pub name: Option<&'a str>,
+    /// Which organization.
+    pub organization_name: &'a str,
+    /// The minute in which it changed.
+    pub at: Timestamp,
+    /// What changed, a line each.
+    pub lines: &'a [String],
+    /// Where to go and see.
+    pub link: &'a str,
+}
+
 impl Letter {
     /// The link that signs a person in.
     #[must_use]
@@ -140,6 +157,29 @@ impl Letter {
             subject,
             text: MembershipText { words: &words }.to_string(),
             html: MembershipHtml { words: &words }.to_string(),
+            to: words.email,
+            to_name: words.name,
+            link: None,
+        }
+    }
+}
+
+impl Letter {
+    /// What changed in an organization.
+    #[must_use]
+    pub fn notice(letter: NoticeLetter<'_>) -> Self {
+        let words = Notice {
+            email: one_line(letter.email),
+            name: letter.name.map(one_line).filter(|name| !name.is_empty()),
+            organization: one_line(letter.organization_name),
+            at: letter.at.format("%-d %B %Y, %H:%M UTC").to_string(),
+            lines: letter.lines.iter().map(|line| one_line(line)).collect(),
+            link: letter.link,
+        };
+        Self {
+            subject: format!("What changed in {}", words.organization),
+            text: NoticeText { words: &words }.to_string(),
+            html: NoticeHtml { words: &words }.to_string(),
             to: words.email,
             to_name: words.name,
             link: None,
@@ -217,4 +257,25 @@ struct MembershipText<'a> {
 #[template(path = "membership.html", config = "src/mail/templates/askama.toml")]
 struct MembershipHtml<'a> {
     words: &'a Membership<'a>,
+}
+
+struct Notice<'a> {
+    email: String,
+    name: Option<String>,
+    organization: String,
+    at: String,
+    lines: Vec<String>,
+    link: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "notice.txt", config = "src/mail/templates/askama.toml")]
+struct NoticeText<'a> {
+    words: &'a Notice<'a>,
+}
+
+#[derive(Template)]
+#[template(path = "notice.html", config = "src/mail/templates/askama.toml")]
+struct NoticeHtml<'a> {
+    words: &'a Notice<'a>,
 }

@@ -2,6 +2,7 @@
 
 pub mod courier;
 pub mod letters;
+mod notices;
 pub mod transport;
 
 pub use letters::{InvitationLetter, Letter};

@@ -13,7 +13,7 @@ use super::{
     database::Transaction,
     hot::Head,
     invitations::{self, InvitationDetails},
-    outbox, profile, projection,
+    notices, outbox, profile, projection,
     statement::Statement,
     users,
 };
@@ -194,7 +194,7 @@ impl Append {
     }
 
     async fn enqueue_letters(&self, transaction: &mut Transaction) -> Result<(), Error> {
-        for recorded in &self.events {
+        let letter = |recorded: &Recorded| {
             let (kind, subject, generation) = match &recorded.event {
                 Event::InvitationSent { invitation_id, .. } => (outbox::Kind::Invitation, invitation_id.0, 1),
                 Event::InvitationResent { invitation_id, generation, .. } => {
@@ -205,11 +205,15 @@ impl Append {
                     Some(user) if self.actor != Actor::User(user) => {
                         (outbox::Kind::Membership, user.0, recorded.sequence)
                     }
-                    _ => continue,
+                    _ => return None,
                 },
             };
-            let letter = outbox::NewLetter { kind, organization: Some(self.organization), subject, generation };
-            outbox::enqueue(transaction, &letter, self.now).await?;
+            Some(outbox::NewLetter { kind, organization: Some(self.organization), subject, generation })
+        };
+        let letters: Vec<_> = self.events.iter().filter_map(letter).collect();
+        outbox::enqueue(transaction, &letters, self.now).await?;
+        if self.events.iter().any(|recorded| !recorded.event.categories().is_empty()) {
+            notices::gather(transaction, self.organization, self.actor, (self.head.recorded_at, self.now)).await?;
         }
         Ok(())
     }

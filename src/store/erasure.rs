@@ -114,6 +114,7 @@ pub async fn blank(database: &Database, user: UserId, now: Timestamp) -> Result<
         "UPDATE refusals SET ip = NULL, user_agent = NULL WHERE actor_id = $1 AND organization_id IN {traces}",
         "DELETE FROM commands WHERE actor_id = $1 AND organization_id IN {traces}",
         "DELETE FROM outbox WHERE subject_id = $1 AND organization_id IN {traces}",
+        "DELETE FROM notification_preferences WHERE user_id = $1 AND organization_id IN {traces}",
         "UPDATE data_exports SET state = 'SPOILED' WHERE state = 'READY' AND organization_id IN {traces}",
         "UPDATE data_exports SET fence = fence + 1, lease_until = requested_at, progress = 0 \
          WHERE state = 'PENDING' AND organization_id IN {traces}",

@@ -58,6 +58,27 @@ pub async fn after(
     rows.into_iter().map(EventRow::decode).collect()
 }
 
+/// The first events that were recorded from one moment until before another, in order, so many at most.
+pub async fn between(
+    database: &Database,
+    organization: OrganizationId,
+    (from, to): (Timestamp, Timestamp),
+    limit: u32,
+) -> Result<Vec<Recorded>, Error> {
+    let rows: Vec<EventRow> = Statement::new(format!(
+        "SELECT {} FROM events e WHERE e.organization_id = $1 AND e.recorded_at >= $2 AND e.recorded_at < $3 \
+         ORDER BY e.recorded_at, e.sequence LIMIT $4",
+        EventRow::COLUMNS
+    ))
+    .bind(organization.0)
+    .bind(from)
+    .bind(to)
+    .bind(limit)
+    .all(database)
+    .await?;
+    rows.into_iter().map(EventRow::decode).collect()
+}
+
 /// The pattern that every type matches.
 pub(super) const ANY: &str = "*";
 

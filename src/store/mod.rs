@@ -31,6 +31,7 @@ pub mod lookups;
 pub mod members;
 pub mod names;
 pub mod note;
+pub mod notices;
 pub mod outbox;
 pub mod page;
 pub mod profile;

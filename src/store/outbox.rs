@@ -3,8 +3,13 @@
 use chrono::TimeDelta;
 use uuid::Uuid;
 
-use super::{Database, Error, database::Transaction, number, statement::Statement};
-use crate::domain::{OrganizationId, Timestamp};
+use super::{
+    Database, Error,
+    database::Transaction,
+    number,
+    statement::{Statement, Value},
+};
+use crate::domain::{Actor, OrganizationId, Timestamp};
 
 /// How often a letter is tried.
 pub const ATTEMPTS: u64 = 8;
@@ -22,21 +27,28 @@ pub enum Kind {
     Invitation,
     /// What became of somebody's membership; the subject is the person, the generation the sequence of the event.
     Membership,
+    /// No letter yet: something happened in a minute (the generation) of an organization (the subject).
+    Gathering,
+    /// What happened in that minute, for one person, who is the subject.
+    Notice,
 }
 
 impl Kind {
-    const ALL: [Self; 3] = [Self::SignIn, Self::Invitation, Self::Membership];
+    const ALL: [Self; 5] = [Self::SignIn, Self::Invitation, Self::Membership, Self::Gathering, Self::Notice];
 
     const fn name(self) -> &'static str {
         match self {
             Self::SignIn => "SIGN_IN",
             Self::Invitation => "INVITATION",
             Self::Membership => "MEMBERSHIP",
+            Self::Gathering => "GATHERING",
+            Self::Notice => "NOTICE",
         }
     }
 }
 
 /// A letter to send.
+#[derive(Clone, Copy, Debug)]
 pub struct NewLetter {
     /// What it is about.
     pub kind: Kind,
@@ -44,24 +56,67 @@ pub struct NewLetter {
     pub organization: Option<OrganizationId>,
     /// Which link or invitation, or who.
     pub subject: Uuid,
-    /// Which sending of it, or which event.
+    /// Which sending of it, which event, or which minute.
     pub generation: u64,
 }
 
-/// Puts a letter into the outbox. Its id follows from what it says, so that it cannot be there twice.
-pub(super) async fn enqueue(transaction: &mut Transaction, letter: &NewLetter, now: Timestamp) -> Result<(), Error> {
-    let organization = letter.organization.map_or(Uuid::nil(), |organization| organization.0);
-    let id = Uuid::new_v5(&letter.subject, &[&organization.as_bytes()[..], &letter.generation.to_be_bytes()].concat());
+impl NewLetter {
+    /// It follows from what the letter says, so that it cannot be there twice.
+    fn id(&self) -> Uuid {
+        let organization = self.organization.map_or(Uuid::nil(), |organization| organization.0);
+        let kind = self.kind.name().as_bytes();
+        let said = [&organization.as_bytes()[..], &self.generation.to_be_bytes(), kind].concat();
+        Uuid::new_v5(&self.subject, &said)
+    }
+}
+
+/// Puts letters into the outbox, in one statement; one that is there already stays as it is.
+pub(super) async fn enqueue(transaction: &mut Transaction, letters: &[NewLetter], now: Timestamp) -> Result<(), Error> {
+    if letters.is_empty() {
+        return Ok(());
+    }
+    let mut statement = Statement::new(
+        "INSERT INTO outbox (letter_id, kind, organization_id, subject_id, generation, state, attempts, \
+         created_at, next_attempt_at) VALUES ",
+    );
+    for (index, letter) in letters.iter().enumerate() {
+        statement.push(if index == 0 { "" } else { ", " }).push_list([
+            Value::from(letter.id()),
+            letter.kind.name().into(),
+            letter.organization.map(|organization| organization.0).into(),
+            letter.subject.into(),
+            letter.generation.into(),
+            "PENDING".into(),
+            0_u32.into(),
+            now.into(),
+            now.into(),
+        ]);
+    }
+    statement.push(" ON CONFLICT (letter_id) DO NOTHING");
+    statement.run_in(transaction).await.map(|_| ())
+}
+
+/// Notes that something happened in a minute of an organization, to be told once the time has come. It is noted once
+/// for all commands of the minute, and not at all where there is nobody but who did it.
+pub(super) async fn gather(
+    transaction: &mut Transaction,
+    gathering: &NewLetter,
+    by: Actor,
+    (now, due): (Timestamp, Timestamp),
+) -> Result<(), Error> {
     Statement::new(
         "INSERT INTO outbox (letter_id, kind, organization_id, subject_id, generation, state, attempts, \
-         created_at, next_attempt_at) VALUES ($1, $2, $3, $4, $5, 'PENDING', 0, $6, $6)",
+         created_at, next_attempt_at) SELECT $1, $2, $3, $3, $4, 'PENDING', 0, $5, $6 \
+         WHERE EXISTS (SELECT 1 FROM members m WHERE m.organization_id = $3 AND m.user_id <> $7) \
+         ON CONFLICT (letter_id) DO NOTHING",
     )
-    .bind(id)
-    .bind(letter.kind.name())
-    .bind(letter.organization.map(|organization| organization.0))
-    .bind(letter.subject)
-    .bind(letter.generation)
+    .bind(gathering.id())
+    .bind(gathering.kind.name())
+    .bind(gathering.subject)
+    .bind(gathering.generation)
     .bind(now)
+    .bind(due)
+    .bind(by.id())
     .run_in(transaction)
     .await
     .map(|_| ())
@@ -78,7 +133,7 @@ pub struct Taken {
     pub organization: Option<OrganizationId>,
     /// Which link or invitation, or who.
     pub subject: Uuid,
-    /// Which sending of it, or which event.
+    /// Which sending of it, which event, or which minute.
     pub generation: u64,
     /// How often it has been tried, this time included.
     pub attempts: u64,
@@ -94,7 +149,8 @@ pub async fn any_due(database: &Database, now: Timestamp) -> Result<bool, Error>
     Ok(due.is_some())
 }
 
-/// Takes letters that are due, so that no other courier takes them for a while.
+/// Takes letters that are due, so that no other courier takes them for a while. Nobody who signs in waits for a
+/// thousand notices.
 pub async fn take(database: &Database, now: Timestamp) -> Result<Vec<Taken>, Error> {
     type TakenRow = (Uuid, String, Option<Uuid>, Uuid, i64, i64);
     let mut transaction = database.begin().await?;
@@ -102,7 +158,7 @@ pub async fn take(database: &Database, now: Timestamp) -> Result<Vec<Taken>, Err
         "UPDATE outbox SET attempts = attempts + 1, next_attempt_at = $2 \
          WHERE state = 'PENDING' AND next_attempt_at <= $1 AND letter_id IN \
          (SELECT letter_id FROM outbox WHERE state = 'PENDING' AND next_attempt_at <= $1 \
-          ORDER BY next_attempt_at LIMIT $3) \
+          ORDER BY kind = 'NOTICE', next_attempt_at LIMIT $3) \
          RETURNING letter_id, kind, organization_id, subject_id, generation, attempts",
     )
     .bind(now)
@@ -158,4 +214,9 @@ pub async fn note(database: &Database, letter: Uuid, outcome: Outcome) -> Result
     .run(database)
     .await
     .map(|_| ())
+}
+
+/// Takes a letter out for good: of notices nothing is shown afterwards, and they are many.
+pub async fn forget(database: &Database, letter: Uuid) -> Result<(), Error> {
+    Statement::new("DELETE FROM outbox WHERE letter_id = $1").bind(letter).run(database).await.map(|_| ())
 }

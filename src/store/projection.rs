@@ -34,5 +34,12 @@ pub(super) const TABLES: [&str; 11] = [
 
 /// The tables beside the ledger that hold facts of their own. A rebuild keeps them; they end with the organization. The
 /// outbox ends with its events: until then it says which letters are to go.
-pub(super) const FACTS: [&str; 6] =
-    ["invitation_details", "api_key_usage", "commands", "event_context", "refusals", "data_exports"];
+pub(super) const FACTS: [&str; 7] = [
+    "invitation_details",
+    "api_key_usage",
+    "commands",
+    "event_context",
+    "refusals",
+    "data_exports",
+    "notification_preferences",
+];

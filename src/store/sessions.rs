@@ -73,7 +73,7 @@ pub async fn request_link(database: &Database, link: &NewLink, now: Timestamp) -
         .run_in(&mut transaction)
         .await?;
         let letter = NewLetter { kind: outbox::Kind::SignIn, organization: None, subject: link.id, generation: 1 };
-        outbox::enqueue(&mut transaction, &letter, now).await?;
+        outbox::enqueue(&mut transaction, &[letter], now).await?;
     } else {
         tracing::info!(of_address, of_ip, "a sign-in link was not sent: too many in a quarter of an hour");
     }

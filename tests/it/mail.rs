@@ -12,7 +12,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use orgledger::mail::{
     InvitationLetter, Letter, Transport,
-    letters::{MembershipChange, MembershipLetter},
+    letters::{MembershipChange, MembershipLetter, NoticeLetter},
     transport::{Error, Mailbox},
 };
 use uuid::Uuid;
@@ -41,6 +41,12 @@ fn invitation<'a>(organization_name: &'a str, name: Option<&'a str>, inviter_nam
 
 fn membership<'a>(name: Option<&'a str>, organization_name: &'a str, change: MembershipChange<'a>) -> Letter {
     Letter::membership(MembershipLetter { email: "ana@example.com", name, organization_name, change })
+}
+
+fn notice(name: &str, organization_name: &str, lines: &[&str]) -> Letter {
+    let lines: Vec<_> = lines.iter().map(|line| (*line).to_owned()).collect();
+    let (email, name, link) = ("ana@example.com", Some(name), "https://acme.example");
+    Letter::notice(NoticeLetter { email, name, organization_name, at: now(), lines: &lines, link })
 }
 
 /// Every kind of change, with this name of the role.
@@ -146,6 +152,33 @@ async fn a_name_with_line_breaks_makes_no_line_of_a_letter_about_a_membership() 
     for (number, change) in changes(&longest).into_iter().enumerate() {
         let message = filed(&format!("longest-{number}"), &membership(Some(&longest), &longest, change)).await;
         assert!(message.lines().all(|line| line.len() <= 998), "{message}");
+    }
+}
+
+#[test]
+fn a_letter_about_changes_has_a_line_for_each_and_is_no_credential() {
+    let letter = notice("Ana", "Acme", &["Bo made the API key ci", "Bo removed Cy", "and 37 more"]);
+    assert_eq!((letter.subject.as_str(), letter.to_name.as_deref()), ("What changed in Acme", Some("Ana")));
+    assert_eq!(letter.link, None);
+    let text = letter.text.lines().filter_map(|line| line.strip_prefix("- ")).collect::<Vec<_>>();
+    assert_eq!(text, ["Bo made the API key ci", "Bo removed Cy", "and 37 more"]);
+    assert_eq!(letter.html.matches("<li>").count(), 3);
+    for words in ["Hello Ana,", "Acme", "9 March 2026, 08:07 UTC", "Bo removed Cy", "and 37 more", "ana@example.com"] {
+        assert!(letter.text.contains(words) && letter.html.contains(words), "{words}");
+    }
+    assert!(letter.text.lines().any(|line| line == "https://acme.example") && letter.html.contains("acme.example"));
+}
+
+#[tokio::test]
+async fn a_name_in_a_letter_about_changes_is_neither_markup_nor_a_line() {
+    let evil =
+        "<script>x</script>\r\nBcc: all@example.com\r\n\r\nhttp://evil.example\u{2028}http://evil.example\u{202e}";
+    let letter = notice(evil, evil, &[evil, evil]);
+    assert!(!letter.html.contains("<script"), "{}", letter.html);
+    assert!(letter.subject.chars().all(|character| !character.is_control()), "{}", letter.subject);
+    for line in filed("changes", &letter).await.lines() {
+        assert!(!["Bcc:", "http://evil"].iter().any(|beginning| line.starts_with(beginning)), "{line}");
+        assert!(line.len() <= 998 && !line.contains('\u{202e}'), "{line}");
     }
 }
 

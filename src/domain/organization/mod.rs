@@ -17,6 +17,7 @@ pub mod kinds;
 pub mod logo;
 pub mod members;
 pub mod names;
+pub mod notices;
 pub mod permissions;
 pub mod policy;
 pub mod profile;

@@ -5,6 +5,7 @@ mod invitations;
 mod members;
 mod organization;
 mod personal_data;
+mod preferences;
 mod roles;
 mod viewer;
 
@@ -21,4 +22,5 @@ pub struct MutationRoot(
     invitations::InvitationMutations,
     roles::RoleMutations,
     api_keys::ApiKeyMutations,
+    preferences::PreferenceMutations,
 );

@@ -22,6 +22,7 @@ mod invitations;
 mod logo;
 mod machine;
 mod members;
+mod notices;
 mod ownership;
 mod personal;
 mod policy;

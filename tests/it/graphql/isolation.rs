@@ -37,9 +37,19 @@ const MUTATIONS: &[(&str, &str)] = &[
     ("EnableApiKey", r#"{ "apiKeyId": "" }"#),
     ("RotateApiKey", r#"{ "apiKeyId": "" }"#),
     ("RevokeApiKey", r#"{ "apiKeyId": "" }"#),
+    ("UpdateNotificationPreferences", r#"{ "preferences": [] }"#),
 ];
-const QUERIES: &[&str] =
-    &["Overview", "Members", "Invitations", "Roles", "ApiKeys", "AuditLog", "Events", "LedgerHead"];
+const QUERIES: &[&str] = &[
+    "Overview",
+    "Members",
+    "Invitations",
+    "Roles",
+    "ApiKeys",
+    "AuditLog",
+    "Events",
+    "LedgerHead",
+    "NotificationPreferences",
+];
 
 /// Ids that are none.
 const MALFORMED: &[&str] = &[
@@ -136,6 +146,7 @@ fn usual(variable: &str, organization: &str) -> Value {
         "key" | "token" | "name" | "confirmName" => "some text".into(),
         "memberId" | "roleId" | "apiKeyId" | "invitationId" => "nothing".into(),
         "invitations" => json!([{ "email": "someone@example.com" }]),
+        "preferences" => json!([{ "category": "ROLES", "email": false }]),
         _ => Value::Null,
     }
 }

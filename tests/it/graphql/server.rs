@@ -173,6 +173,13 @@ impl Server {
         found.map(|(_, letter)| letter.clone()).collect()
     }
 
+    /// Forgets every letter so far, and what is due with them.
+    pub async fn forget_letters(&self) {
+        self.letters_to("").await;
+        let mut letters = self.letters.lock().unwrap_or_else(PoisonError::into_inner);
+        letters.iter_mut().for_each(|(_, letter)| letter.clear());
+    }
+
     /// Where letters arrive.
     pub fn mail(&self) -> &Path {
         self.mail.path()

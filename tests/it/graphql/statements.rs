@@ -8,7 +8,7 @@ use std::{cell::RefCell, fmt::Debug, sync::Once};
 use futures_util::future::join_all;
 use orgledger::domain::{
     OrganizationId, RoleId,
-    organization::{Action, Permission, Permissions},
+    organization::{Action, Permission, Permissions, api_keys::KeyType},
 };
 use serde_json::json;
 use tracing::{
@@ -23,7 +23,7 @@ use tracing_subscriber::{
 
 use super::inside::Inside;
 use crate::{
-    store::world::{Person, World},
+    store::world::{Person, World, rename},
     support::databases::{on_postgres, on_sqlite},
 };
 
@@ -193,6 +193,26 @@ async fn who_comes_at_one_moment_is_looked_up_in_one_statement(url: &str) {
     }
 }
 
+/// That something is to be told costs a command one statement, however much happens, and what nobody is told of none.
+async fn what_is_told_by_letter_costs_a_command_one_statement(url: &str) {
+    let world = World::open(url).await;
+    let (acme, ada) = crowd(&world).await;
+    let emails: Vec<_> = (0..50).map(|number| format!("g{number:02}@example.com")).collect();
+    let guests = world.people(&emails.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let rows: Vec<_> = guests.iter().map(|guest| (guest, None)).collect();
+    let written = async |request| {
+        listen();
+        COUNTED.set(Some(Vec::new()));
+        assert!(world.store.ledger.execute(request).await.unwrap().written);
+        let statements = COUNTED.take().unwrap();
+        statements.iter().filter(|text| text.contains("INTO outbox")).count()
+    };
+    assert_eq!(written(world.request(acme, &ada, rename("Apex"))).await, 0);
+    assert_eq!(written(world.request(acme, &ada, world.new_key("ci", None, KeyType::Standard))).await, 1);
+    // The letters to those who are invited are one statement, too.
+    assert_eq!(written(world.invitation(acme, &ada, &rows, "MEMBER")).await, 2);
+}
+
 /// Makes the tests of a function. What runs for a request runs in one thread here, where it is counted.
 macro_rules! in_one_thread {
     ($($(#[$meta:meta])* $name:ident)+) => {$(
@@ -216,4 +236,5 @@ in_one_thread! {
     what_may_be_done_to_a_page_of_members_costs_two_statements_more
     roles_with_their_counts_cost_the_same_however_many_there_are
     who_comes_at_one_moment_is_looked_up_in_one_statement
+    what_is_told_by_letter_costs_a_command_one_statement
 }

@@ -49,6 +49,11 @@ fn decoded((event_type, version, fields): &(String, String, Value)) -> orgledger
     decode(OrganizationId(uuid::Uuid::nil()), 1, event_type, version, fields).unwrap()
 }
 
+/// Every event of the samples.
+pub fn events() -> Vec<orgledger::domain::organization::Event> {
+    samples().iter().map(decoded).collect()
+}
+
 /// What is in somebody's ledger is read by every later version, and hashed to the same.
 #[test]
 fn every_sample_decodes_and_comes_out_as_it_went_in() {

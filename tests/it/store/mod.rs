@@ -2,7 +2,7 @@
 
 mod api_keys;
 mod chain;
-mod events;
+pub mod events;
 mod faults;
 mod format;
 mod history;
@@ -16,6 +16,7 @@ mod long_ledger;
 mod lookups;
 mod members;
 mod notes;
+mod notices;
 mod pages;
 mod people;
 mod plans;

@@ -10,7 +10,6 @@ use orgledger::{
     store::{
         Database, api_keys, commands, export, history, hot, invitations,
         members::{self, Filter, OrderField},
-        names::Wanted,
         page::{Direction, End, Key, Position, Window},
         profile,
         refusals::Kept,
@@ -120,6 +119,7 @@ async fn fill(database: &Database) {
             ),
             format!("{ten}INSERT INTO api_key_usage SELECT $1, {thing}, $2 FROM n"),
             format!("{ten}INSERT INTO api_key_secrets SELECT {organization} || '.' || i, $1, {thing}, $3, NULL FROM n"),
+            format!("{many}INSERT INTO notification_preferences SELECT $1, {user}, i % 32 FROM n"),
             format!("{ten}INSERT INTO commands SELECT $1, {user}, 'key', $3, 1, $4, $2 FROM n"),
         ] {
             let values = [
@@ -251,13 +251,7 @@ async fn read_the_rest(database: &Database) {
     roles::named_at(database, BIG, [role("MEMBER")], 500).await.unwrap();
     roles::member_counts_at(database, BIG, 500).await.unwrap();
     commands::find(database, BIG, Actor::User(nobody), "key", now).await.unwrap();
-    let mut wanted = Wanted::default();
-    wanted.user(Uuid::nil());
-    wanted.api_key(Uuid::nil());
-    wanted.invitation(Uuid::nil());
-    wanted.role(Uuid::nil());
-    wanted.joined(Uuid::nil());
-    wanted.load(database, BIG).await.unwrap();
+    super::notices::read(database, BIG).await;
 }
 
 /// Every statement that was read with and prepared, and the faults in its plan that is made for any values.

@@ -3,10 +3,17 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
-use orgledger::domain::{DataExportId, Organization, organization::Action};
+use orgledger::domain::{
+    DataExportId, Organization,
+    organization::{
+        Action,
+        notices::{Categories, Category},
+    },
+};
 use orgledger::store::{
     Database, api_keys,
     ledger::{Freshness, Request},
+    notices::{self, Choice},
     outbox,
     rebuild::{Report, rebuild},
     statement::Statement,
@@ -68,6 +75,8 @@ both_databases! {
         world.act(acme, &ada, Action::RequestDataExport { export, outlived: None }).await;
         world.pass(TimeDelta::seconds(1));
         api_keys::note_usage(world.database(), vec![(acme, key, world.now())]).await.unwrap();
+        let choice = Choice { muted: Categories::of(&[Category::Roles]), ..Choice::default() };
+        notices::choose(world.database(), acme, ada.id, choice).await.unwrap().unwrap();
         let letter = outbox::take(world.database(), world.now()).await.unwrap().remove(0);
         outbox::note(world.database(), letter.id, outbox::Outcome::Sent).await.unwrap();
 

@@ -26,12 +26,13 @@ const HEAD: &str = include_str!("golden/head.md");
 const DECISIONS: &str = include_str!("golden/decisions.md");
 
 /// The mutations that are about the caller alone, whatever they belong to.
-const ABOUT_THE_VIEWER: [&str; 8] = [
+const ABOUT_THE_VIEWER: [&str; 9] = [
     "completeSignIn",
     "endOtherSessions",
     "endSession",
     "requestSignIn",
     "signOut",
+    "updateNotificationPreferences",
     "updateViewer",
     "requestViewerDataExport",
     "eraseViewer",
