@@ -68,6 +68,10 @@ impl Courier {
                 continue;
             }
             match (letter.kind, self.attempt(letter, now).await?) {
+                // A letter that is kept as a file is found by its row, when somebody whom it names is erased.
+                (Kind::Notice, Outcome::Sent) if matches!(self.transport, Transport::Files(_)) => {
+                    outbox::note(database, letter.id, Outcome::Sent).await?;
+                }
                 (Kind::Notice, Outcome::Sent | Outcome::Failed { .. }) => outbox::forget(database, letter.id).await?,
                 (_, outcome) => outbox::note(database, letter.id, outcome).await?,
             }

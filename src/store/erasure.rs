@@ -69,12 +69,14 @@ pub async fn organizations(database: &Database, user: UserId) -> Result<Vec<(Org
     Ok(rows.into_iter().map(|(id, name)| (OrganizationId(id), name)).collect())
 }
 
-/// The letters that say something of a person: those to them, and the invitations that they sent.
+/// The letters that may say something of a person: those to them, the invitations that they sent, and what others were
+/// told of their organizations.
 pub async fn letters(database: &Database, user: UserId) -> Result<Vec<Uuid>, Error> {
     let rows: Vec<(Uuid,)> = Statement::new(format!(
         "SELECT letter_id FROM outbox WHERE (organization_id, subject_id) IN \
          (SELECT organization_id, invitation_id FROM user_invitations WHERE user_id = $1) \
          UNION SELECT letter_id FROM outbox WHERE subject_id = $1 AND organization_id IN {TRACES} \
+         UNION SELECT letter_id FROM outbox WHERE kind = 'NOTICE' AND organization_id IN {TRACES} \
          UNION SELECT letter_id FROM outbox WHERE (organization_id, subject_id) IN \
          (SELECT organization_id, target_id FROM audit_entries WHERE actor_id = $1 AND organization_id IN {TRACES} \
           AND event_type IN ('invitation.sent', 'invitation.resent'))"

@@ -30,7 +30,7 @@ pub async fn page(
 ) -> Result<Vec<Exported>, Error> {
     let after = Some(Position { key: Key::Number(after), id: None });
     let window = Window { limit: PAGE, end: End::First, after, before: None };
-    let filter = Filter { to_sequence: Some(until + 1), ..filter.clone() };
+    let filter = Filter { to_sequence: Some(until.saturating_add(1)), ..filter.clone() };
     let Some(statement) = filter.page_statement(organization, Direction::Ascending, &window) else {
         return Ok(Vec::new());
     };

@@ -21,7 +21,6 @@ pub const EVENTS: [&str; 33] = [
     "organization.certified",
     "organization.certification_rejected",
     "organization.data_export_requested",
-    "audit.exported",
     "organization.deleted",
     "member.joined",
     "member.role_changed",
@@ -45,6 +44,7 @@ pub const EVENTS: [&str; 33] = [
     "api_key.enabled",
     "api_key.rotated",
     "api_key.revoked",
+    "audit.exported",
 ];
 
 /// The names of all commands.

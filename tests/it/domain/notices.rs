@@ -17,7 +17,8 @@ use crate::store::events::events;
 const TABLE: [(&[Category], &str); 6] = [
     (&[], "organization.created organization.renamed organization.description_changed organization.logo_changed \
            organization.certification_requested organization.deleted invitation.accepted"),
-    (&[Category::Security], "organization.certified organization.certification_rejected"),
+    (&[Category::Security], "organization.certified organization.certification_rejected \
+           organization.data_export_requested audit.exported"),
     (&[Category::Members, Category::Security], "member.ownership_transferred"),
     (&[Category::Members], "member.joined member.role_changed member.deactivated member.reactivated member.removed \
            member.left invitation.sent invitation.resent invitation.role_changed invitation.declined invitation.revoked"),

@@ -327,7 +327,7 @@ both_databases! {
         acme.ada.operation("RevokeApiKey", acme.with(json!({ "apiKeyId": id }))).await;
         assert_eq!(refused(&promised, png(2)).await, (404, "NOT_FOUND".to_owned()));
         assert_eq!(files(server.folder()).len(), 1);
-        assert_eq!(OrganizationAction::ALL.len(), 24);
+        assert_eq!(OrganizationAction::ALL.len(), 25);
     }
 
     async fn of_two_uploads_at_once_to_one_address_one_wins(url: &str) {

@@ -11,9 +11,11 @@ use orgledger::{
     },
     store::{
         Database,
+        files::Files,
         names::Wanted,
         notices::{self, Choice},
         outbox::{self, Kind, Taken},
+        purge::purge,
         statement::Statement,
     },
 };
@@ -169,6 +171,8 @@ both_databases! {
         let taken = gathering(&world).await;
         world.act(acme, &ada, Action::DeleteOrganization { confirm_name: "Acme".to_owned() }).await;
         notices::spread(world.database(), &taken, world.now()).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        purge(world.database(), &Files::folder(folder.path()).unwrap()).await.unwrap();
         for table in ["outbox", "notification_preferences"] {
             let count = Statement::new(format!("SELECT COUNT(*) FROM {table}")).count(world.database()).await.unwrap();
             assert_eq!(count, 0, "{table}");

@@ -123,7 +123,7 @@ fn paths<'a>(before: &'a Mirror, command: &'a Command, events: &'a [Event]) -> i
 fn random_commands_do_every_action_and_meet_every_event_every_refusal_and_every_path() {
     let mut runner = TestRunner::deterministic();
     let mut met = Met::default();
-    for _ in 0..350 {
+    for _ in 0..450 {
         let case = (starts(), steps()).new_tree(&mut runner).expect("a case");
         let (start, steps) = case.current();
         met.add(&Machine::run(&start, &steps).expect("the rules hold").met);
