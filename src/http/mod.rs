@@ -50,7 +50,7 @@ const USER_AGENT_LIMIT: usize = 500;
 /// The longest request id that is taken from a caller.
 const REQUEST_ID_LIMIT: usize = 64;
 /// How long a request may take until its answer begins. Most have less; this is for what has no limit of its own.
-const TIME_LIMIT: Duration = Duration::from_secs(60);
+const TIME_LIMIT: Duration = Duration::from_mins(1);
 
 /// The header that names a request, in and out.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

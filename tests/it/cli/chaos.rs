@@ -67,10 +67,10 @@ impl Events {
     /// The data of the next event; none, once the stream has broken.
     async fn hear(&mut self) -> Option<Value> {
         loop {
-            if let Some((block, rest)) = self.text.split_once("\n\n") {
+            if let Some(end) = self.text.find("\n\n") {
+                let block: String = self.text.drain(..end + 2).collect();
                 let data = block.lines().find_map(|line| line.strip_prefix("data:")).map(str::trim);
                 let event = data.filter(|data| !data.is_empty()).map(|data| serde_json::from_str(data).unwrap());
-                self.text = rest.to_owned();
                 if let Some(event) = event {
                     return Some(event);
                 }
@@ -109,7 +109,7 @@ async fn read(number: u64, reader: Caller, addresses: Addresses, acme: String, m
     loop {
         connections += 1;
         let reader = Caller { address: addresses.of(number + connections), ..reader.clone() };
-        let opened = if number % 2 == 0 {
+        let opened = if number.is_multiple_of(2) {
             reader.try_subscribe(&acme, after.as_deref()).await.map(Connection::Socket)
         } else {
             Events::open(&reader, &acme, after.as_deref()).await.map(Connection::Stream)
