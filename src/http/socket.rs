@@ -167,7 +167,12 @@ impl Connection {
                 message = socket.recv() => {
                     answered = true;
                     match message {
-                        None | Some(Err(_) | Ok(Message::Close(_))) => return Ok(()),
+                        None | Some(Err(_)) => return Ok(()),
+                        Some(Ok(Message::Close(_))) => {
+                            // The reply goes out with the next read; without it the client takes the end for a failure.
+                            let _ = tokio::time::timeout(WRITE_LIMIT, socket.recv()).await;
+                            return Ok(());
+                        }
                         Some(Ok(Message::Text(text))) => {
                             // What hearing takes is given back before waiting: thousands of sockets wait at a time.
                             reply = Box::pin(self.hear(text.as_bytes())).await?;

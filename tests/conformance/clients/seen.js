@@ -38,13 +38,11 @@ export function follow(source) {
   };
 }
 
-/** Has people invited until the first change is told, for a subscription begins at some moment; resolves to the last one's address. */
-export async function inviteUntilTold(service, { id, session }, changes, name) {
-  let email;
-  for (let guest = 0; changes.results.length === 0; guest += 1) {
-    if (guest === 200) throw new Error('no change is told');
-    email = `${name}${guest}@example.com`;
-    await service.ask(`mutation { inviteMember(input: { organizationId: "${id}", email: "${email}" }) { userErrors { code } } }`, session);
-  }
+/** Invites somebody once a subscription to changes has begun, which its first answer says, and waits until it tells of them. */
+export async function inviteAndBeTold(service, { id, session }, changes, name) {
+  await changes.until((data) => data.organizationChanges.areas.length === 0);
+  const email = `${name}@example.com`;
+  await service.ask(`mutation { inviteMember(input: { organizationId: "${id}", email: "${email}" }) { userErrors { code } } }`, session);
+  await changes.until((data) => data.organizationChanges.areas.includes('INVITATIONS'));
   return email;
 }
