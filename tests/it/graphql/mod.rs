@@ -6,6 +6,7 @@
 
 pub mod acme;
 mod api_keys;
+mod auditor;
 mod connections;
 mod cost;
 mod data_exports;
