@@ -177,8 +177,8 @@ both_databases! {
         // What the page leaves out changes nothing of its first answer.
         assert_eq!(holders(&answers[0], "/roles", "/name"), ["Admin", "Co-Admin", "Integrator"]);
         assert_eq!(holders(&answers[0], "/members/nodes", "/user/email"), ["ada@example.com", BOB]);
-        let taken = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
-        assert!(taken("new.txt").contains("\n16\n"), "the note of this visit is as new as the record then was");
-        assert!(taken("audit.jsonl").lines().next_back().unwrap().contains("\"type\":\"audit.exported\""));
+        let written = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+        assert!(written("new.txt").contains("\n16\n"), "the note of this visit is as new as the record then was");
+        assert!(written("audit.jsonl").lines().next_back().unwrap().contains("\"type\":\"audit.exported\""));
     }
 }
