@@ -56,7 +56,7 @@ fn bad(status: StatusCode, message: &str) -> Response {
     problem(status, "BAD_USER_INPUT", message)
 }
 
-pub(super) fn unauthenticated() -> Response {
+fn unauthenticated() -> Response {
     let mut response = problem(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", "The credential is not valid.");
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response
@@ -150,7 +150,7 @@ async fn respond(api: &Api, headers: &HeaderMap, origin: Origin, params: Params,
 }
 
 /// The refusal of a request that costs more than its caller has left.
-pub(super) fn too_many(exceeded: &Exceeded) -> Response {
+fn too_many(exceeded: &Exceeded) -> Response {
     let extensions = json!({ "code": "RATE_LIMITED", "retryAfter": exceeded.retry_after });
     let error = json!({ "message": exceeded.to_string(), "extensions": extensions });
     let body = json!({ "errors": [error], "extensions": { "cost": { "units": exceeded.cost } } });
@@ -200,7 +200,7 @@ async fn admitted(
     encode(media, &operation.run(api, context).await.extension("cost", cost))
 }
 
-pub(super) async fn principal(api: &Api, headers: &HeaderMap, origin: &Origin) -> Result<Principal, Box<Response>> {
+async fn principal(api: &Api, headers: &HeaderMap, origin: &Origin) -> Result<Principal, Box<Response>> {
     let credential = match bearer(headers) {
         None => None,
         Some(Ok(credential)) => Some(credential),

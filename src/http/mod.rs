@@ -1,6 +1,7 @@
 //! HTTP: one endpoint for GraphQL, and the small pages behind the links in letters.
 
 mod answer;
+mod callers;
 mod connections;
 pub mod cost;
 mod data_exports;
@@ -223,8 +224,7 @@ pub fn router(api: Api) -> Router {
         .route("/logo-uploads/{token}", put(logos::upload))
         .route("/logos/{organization}/{hash}", get(logos::show))
         .route("/data-exports/{id}", get(data_exports::download))
-        .route("/organizations/{id}/audit.jsonl", get(exports::lines))
-        .route("/organizations/{id}/audit.csv", get(exports::comma_separated))
+        .route("/organizations/{id}/{file}", get(exports::show))
         .route("/health", get(|| async { "ok\n" }))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(cors(&api))

@@ -15,6 +15,7 @@ pub mod append;
 pub mod audit;
 pub mod chain;
 pub mod commands;
+pub mod csv;
 pub mod data_exports;
 pub mod database;
 pub mod erasure;

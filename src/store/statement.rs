@@ -11,7 +11,10 @@ use super::{
     database::{Database, Transaction, on, within},
 };
 use crate::{
-    domain::{Timestamp, organization::Permissions},
+    domain::{
+        Timestamp,
+        organization::{Permissions, notices::Categories},
+    },
     secrets::hex,
 };
 
@@ -49,6 +52,8 @@ pub enum Holds {
     Time,
     /// A set of permissions.
     Permissions,
+    /// A set of categories of notices.
+    Categories,
     /// The bytes of a hash.
     Hash,
     /// The fields of an event, less the hash of a secret.
@@ -82,6 +87,10 @@ macro_rules! cells {
                 Holds::Permissions => {
                     let bits = $row.try_get::<i64, _>(at)?;
                     Permissions::from_bits(bits).iter().map(|permission| permission.name().to_owned()).collect()
+                }
+                Holds::Categories => {
+                    let bits = $row.try_get::<i64, _>(at)?;
+                    Categories::from_bits(bits).iter().map(|category| category.name().to_owned()).collect()
                 }
                 Holds::Payload => without_hash($row.try_get::<serde_json::Value, _>(at)?),
             });

@@ -27,6 +27,18 @@ pub enum Category {
 }
 
 impl Category {
+    /// The name, as the API has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Members => "MEMBERS",
+            Self::Roles => "ROLES",
+            Self::ApiKeys => "API_KEYS",
+            Self::Security => "SECURITY",
+            Self::Billing => "BILLING",
+        }
+    }
+
     /// Every category, in the order of the enum.
     pub const ALL: [Self; 5] = [Self::Members, Self::Roles, Self::ApiKeys, Self::Security, Self::Billing];
 

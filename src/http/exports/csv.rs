@@ -1,4 +1,6 @@
-//! The audit log as comma-separated values (RFC 4180), for people who open them in a spreadsheet.
+//! The audit log as a table.
+
+use std::borrow::Cow;
 
 use axum::body::Bytes;
 
@@ -6,7 +8,7 @@ use crate::{
     domain::{Actor, GlobalId, organization::Target},
     secrets::hex,
     store::{
-        chain,
+        Error, chain, csv,
         history::Entry,
         names::{Names, Wanted},
     },
@@ -31,10 +33,13 @@ const COLUMNS: [&str; 14] = [
 ];
 
 /// The first row: what the columns are called.
-pub(super) fn head() -> Bytes {
-    let mut row = Vec::new();
-    write_row(&mut row, COLUMNS);
-    row.into()
+pub(super) fn head() -> Result<Bytes, Error> {
+    Ok(csv::rows([COLUMNS.map(Cow::Borrowed)])?.into())
+}
+
+/// The rows of entries. Ids are those of the API; the organization's own name is given, all others are found.
+pub(super) fn body(entries: &[Entry], organization_name: &str, names: &Names) -> Result<Bytes, Error> {
+    Ok(csv::rows(entries.iter().map(|entry| row(entry, organization_name, names)))?.into())
 }
 
 /// The names that entries need.
@@ -55,8 +60,7 @@ pub(super) fn wanted(entries: &[Entry]) -> Wanted {
     wanted
 }
 
-/// Adds the row of an entry. Ids are those of the API; the organization's own name is given, all others are found.
-pub(super) fn write_entry(to: &mut Vec<u8>, entry: &Entry, organization_name: &str, names: &Names) {
+fn row<'a>(entry: &'a Entry, organization_name: &str, names: &Names) -> [Cow<'a, str>; COLUMNS.len()] {
     let Entry { recorded, reason, ip, user_agent } = entry;
     let organization = recorded.organization;
     let actor = match recorded.metadata.actor() {
@@ -75,47 +79,21 @@ pub(super) fn write_entry(to: &mut Vec<u8>, entry: &Entry, organization_name: &s
         Target::Organization => organization_name.to_owned(),
         _ => names.get(recorded.event.target().id(organization)).unwrap_or_default(),
     };
-    let cells = [
-        &recorded.sequence.to_string(),
-        &chain::time(recorded.recorded_at),
-        recorded.event.name(),
-        &recorded.metadata.actor_kind,
-        &actor,
-        &names.get(recorded.metadata.actor_id).unwrap_or_default(),
-        kind,
-        &target.to_string(),
-        &target_name,
-        reason.as_deref().unwrap_or_default(),
-        &recorded.metadata.request_id,
-        ip.as_deref().unwrap_or_default(),
-        user_agent.as_deref().unwrap_or_default(),
-        &hex(&recorded.hash),
-    ];
-    write_row(to, cells);
-}
-
-/// Adds a row.
-fn write_row<const N: usize>(to: &mut Vec<u8>, cells: [&str; N]) {
-    for (index, cell) in cells.into_iter().enumerate() {
-        if index > 0 {
-            to.push(b',');
-        }
-        write_cell(to, cell);
-    }
-    to.extend_from_slice(b"\r\n");
-}
-
-/// A spreadsheet runs what begins like a formula, and anybody may choose their own name. An apostrophe makes it text.
-fn write_cell(to: &mut Vec<u8>, cell: &str) {
-    const FORMULA: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
-    let formula = cell.trim_start().starts_with(FORMULA) || cell.starts_with(['\t', '\r', '\n']);
-    if !formula && !cell.contains(['"', ',', '\r', '\n']) {
-        return to.extend_from_slice(cell.as_bytes());
-    }
-    to.push(b'"');
-    if formula {
-        to.push(b'\'');
-    }
-    to.extend_from_slice(cell.replace('"', "\"\"").as_bytes());
-    to.push(b'"');
+    let text = |text: &'a Option<String>| text.as_deref().unwrap_or_default().into();
+    [
+        recorded.sequence.to_string().into(),
+        chain::time(recorded.recorded_at).into(),
+        recorded.event.name().into(),
+        recorded.metadata.actor_kind.as_str().into(),
+        actor.into(),
+        names.get(recorded.metadata.actor_id).unwrap_or_default().into(),
+        kind.into(),
+        target.to_string().into(),
+        target_name.into(),
+        text(reason),
+        recorded.metadata.request_id.as_str().into(),
+        text(ip),
+        text(user_agent),
+        hex(&recorded.hash).into(),
+    ]
 }

@@ -91,7 +91,7 @@ impl Export {
     pub(super) fn stream(mut self) -> impl Stream<Item = Result<Bytes, Broken>> {
         async_stream::stream! {
             if self.format == ExportFormat::Csv {
-                yield Ok(csv::head());
+                yield csv::head().map_err(|error| self.told(error.into()));
             }
             while self.after < self.until {
                 let mut page = match self.next().await {
@@ -136,20 +136,21 @@ impl Export {
         let page = export::page(&store.database, organization, &self.filter, self.after, self.until).await?;
         let full = page.len() == PAGE as usize;
         let last = page.last().map(Exported::sequence).filter(|_| full);
-        let mut bytes = Vec::with_capacity(page.len() * 512);
-        match self.format {
-            ExportFormat::Jsonl => page.iter().try_for_each(|exported| exported.write_line(&mut bytes))?,
+        let bytes = match self.format {
+            ExportFormat::Jsonl => {
+                let mut lines = Vec::with_capacity(page.len() * 512);
+                page.iter().try_for_each(|exported| exported.write_line(&mut lines))?;
+                lines.into()
+            }
             ExportFormat::Csv => {
                 let entries = page.into_iter().map(Exported::decode).collect::<Result<Vec<_>, _>>()?;
                 let names = csv::wanted(&entries).load(&store.database, organization).await?;
-                for entry in &entries {
-                    csv::write_entry(&mut bytes, entry, &self.name, &names);
-                }
+                csv::body(&entries, &self.name, &names)?
             }
-        }
+        };
         // A page that is not full is the last one.
         self.after = last.unwrap_or(self.until);
-        Ok(bytes.into())
+        Ok(bytes)
     }
 
     /// Says in the log why the connection breaks.

@@ -16,7 +16,7 @@ mod part;
 use axum::{
     body::{Body, Bytes},
     extract::{ConnectInfo, Path, RawQuery, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header},
+    http::{HeaderMap, Method, StatusCode, Version, header},
     response::{IntoResponse, Response},
 };
 use futures_util::stream;
@@ -26,10 +26,10 @@ use part::Part;
 
 use super::{Api, Client, graphql, problem::Problem};
 use crate::{
-    auth::{self, Principal, authenticate, limits::Standing},
+    auth::limits::Standing,
     commands::{Caller, Terms},
     domain::{
-        Actor, GlobalId, Refusal,
+        GlobalId, Refusal,
         organization::{Action, Ask, OrganizationAction, audit::ExportFormat},
     },
     store::{append::Origin, ledger::Freshness},
@@ -38,41 +38,27 @@ use crate::{
 /// What an export costs a key, in units: what a key for agents may spend at once.
 const COST: u32 = 10;
 
-/// Answers with lines of JSON.
-pub(super) async fn lines(
+/// Answers with the file of that name.
+pub(super) async fn show(
     State(api): State<Api>,
     ConnectInfo(client): Client,
     (method, version): (Method, Version),
-    Path(id): Path<String>,
+    Path((id, file)): Path<(String, String)>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
     let origin = api.origin(&headers, client);
-    let asked = Asked { id, query, method, version, format: ExportFormat::Jsonl };
-    answer(&api, &headers, &origin, asked).await.unwrap_or_else(IntoResponse::into_response)
-}
-
-/// Answers with comma-separated values.
-pub(super) async fn comma_separated(
-    State(api): State<Api>,
-    ConnectInfo(client): Client,
-    (method, version): (Method, Version),
-    Path(id): Path<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response {
-    let origin = api.origin(&headers, client);
-    let asked = Asked { id, query, method, version, format: ExportFormat::Csv };
+    let asked = Asked { id, file, query, method, version };
     answer(&api, &headers, &origin, asked).await.unwrap_or_else(IntoResponse::into_response)
 }
 
 /// What was asked for, as it came.
 struct Asked {
     id: String,
+    file: String,
     query: Option<String>,
     method: Method,
     version: Version,
-    format: ExportFormat,
 }
 
 fn bad(status: StatusCode, sentence: impl Into<String>) -> Problem {
@@ -80,14 +66,14 @@ fn bad(status: StatusCode, sentence: impl Into<String>) -> Problem {
 }
 
 async fn answer(api: &Api, headers: &HeaderMap, origin: &Origin, asked: Asked) -> Result<Response, Problem> {
-    let Asked { id, query, method, version, format } = asked;
-    let (principal, actor) = principal(api, headers, origin).await?;
-    let admitted = api.limits.admit(&principal, COST, api.store().now());
-    let standing = admitted.map_err(|exceeded| {
-        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", exceeded.to_string());
-        let name = HeaderName::from_static;
-        exceeded.headers().fold(problem, |problem, (header, number)| problem.with(name(header), number))
-    })?;
+    let Asked { id, file, query, method, version } = asked;
+    let format = match file.as_str() {
+        "audit.jsonl" => ExportFormat::Jsonl,
+        "audit.csv" => ExportFormat::Csv,
+        _ => return Err(Problem::new(StatusCode::NOT_FOUND, "NOT_FOUND", "There is no such file.")),
+    };
+    let (principal, actor) = api.caller(headers, origin).await?;
+    let standing = api.admit(&principal, COST)?;
     if version < Version::HTTP_11 {
         // There a body that is not whole cannot be told from one that is.
         let sentence = "Ask by HTTP/1.1 or newer; behind nginx, set proxy_http_version to 1.1.";
@@ -109,30 +95,12 @@ async fn answer(api: &Api, headers: &HeaderMap, origin: &Origin, asked: Asked) -
         let end = api.commands.execute(&caller, organization, action, Terms::default()).await?.version;
         Body::from_stream(Export::begin(api, &caller, &principal, (organization, format), part, end).await?.stream())
     };
-    let (media, extension) = match format {
-        ExportFormat::Jsonl => ("application/jsonl", "jsonl"),
-        ExportFormat::Csv => ("text/csv; charset=utf-8; header=present", "csv"),
+    let media = match format {
+        ExportFormat::Jsonl => "application/jsonl",
+        ExportFormat::Csv => "text/csv; charset=utf-8; header=present",
     };
-    let file = format!("attachment; filename=\"{id}-audit.{extension}\"");
+    let file = format!("attachment; filename=\"{id}-{file}\"");
     let headers =
         [(header::CONTENT_TYPE, media), (header::CONTENT_DISPOSITION, &file), (header::CACHE_CONTROL, "no-store")];
     Ok(graphql::with_numbers((headers, body).into_response(), standing.iter().flat_map(Standing::headers)))
-}
-
-/// Who asks; somebody has to.
-async fn principal(api: &Api, headers: &HeaderMap, origin: &Origin) -> Result<(Principal, Actor), Problem> {
-    let unauthenticated = || {
-        let sentence = "Send a valid credential: Authorization: Bearer and a session token or an API key.";
-        Problem::new(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", sentence)
-            .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
-    };
-    let Some(Ok(credential)) = graphql::bearer(headers) else { return Err(unauthenticated()) };
-    let authenticated =
-        authenticate(api.store(), &api.usage, api.settings.oidc.as_ref(), Some(&credential), origin).await;
-    match authenticated {
-        Ok(principal) => principal.actor().map(|actor| (principal, actor)).ok_or_else(unauthenticated),
-        Err(auth::Error::Invalid) => Err(unauthenticated()),
-        Err(auth::Error::Store(error)) => Err(error.into()),
-        Err(auth::Error::Provider) => Err(Problem::unavailable()),
-    }
 }

@@ -4,7 +4,7 @@ use super::run::Table;
 use crate::store::statement::Holds::{Flag, Hash, Number, Payload, Permissions, Text, Time, Uuid};
 
 #[rustfmt::skip]
-pub(super) static TABLES: [Table; 8] = [
+pub(super) static TABLES: [Table; 9] = [
     Table {
         name: "organization", keys: 1,
         columns: &[("organizationId", Uuid), ("name", Text), ("description", Text), ("kind", Text),
@@ -72,5 +72,14 @@ pub(super) static TABLES: [Table; 8] = [
             FROM audit_entries a JOIN events e ON e.organization_id = a.organization_id AND e.sequence = a.sequence \
             LEFT JOIN event_context c ON c.organization_id = a.organization_id AND c.sequence = a.sequence \
             WHERE a.organization_id = $1 AND a.sequence > $2 ORDER BY a.sequence LIMIT $3",
+    },
+    Table {
+        name: "refused_attempts", keys: 2,
+        columns: &[("sequence", Number), ("attempt", Number), ("refusedAt", Time), ("action", Text), ("code", Text),
+            ("actorKind", Text), ("actorId", Uuid), ("targetKind", Text), ("targetId", Uuid), ("ip", Text),
+            ("userAgent", Text)],
+        select: "SELECT sequence, attempt, refused_at, action, code, actor_kind, actor_id, target_kind, target_id, ip, \
+            user_agent FROM refusals WHERE organization_id = $1 AND (sequence, attempt) > ($2, $3) \
+            ORDER BY sequence, attempt LIMIT $4",
     },
 ];

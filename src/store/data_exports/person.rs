@@ -2,10 +2,10 @@
 //! and nothing of who did it from where.
 
 use super::run::Table;
-use crate::store::statement::Holds::{Flag, Number, Payload, Text, Time, Uuid};
+use crate::store::statement::Holds::{Categories, Flag, Number, Payload, Text, Time, Uuid};
 
 #[rustfmt::skip]
-pub(super) static TABLES: [Table; 9] = [
+pub(super) static TABLES: [Table; 11] = [
     Table {
         name: "person", keys: 1,
         columns: &[("userId", Uuid), ("email", Text), ("emailVerified", Flag), ("name", Text), ("avatarUrl", Text),
@@ -88,5 +88,23 @@ pub(super) static TABLES: [Table; 9] = [
             JOIN audit_entries a ON a.organization_id = b.organization_id AND a.target_id = b.target_id \
             JOIN events e ON e.organization_id = a.organization_id AND e.sequence = a.sequence \
             WHERE (a.organization_id, a.sequence) > ($2, $3) ORDER BY a.organization_id, a.sequence LIMIT $4",
+    },
+    Table {
+        name: "refused_attempts", keys: 3,
+        columns: &[("organizationId", Uuid), ("sequence", Number), ("attempt", Number), ("refusedAt", Time),
+            ("action", Text), ("code", Text), ("targetKind", Text), ("targetId", Uuid), ("ip", Text),
+            ("userAgent", Text)],
+        select: "SELECT r.organization_id, r.sequence, r.attempt, r.refused_at, r.action, r.code, r.target_kind, \
+            r.target_id, r.ip, r.user_agent FROM user_organizations uo \
+            JOIN refusals r ON r.organization_id = uo.organization_id AND r.actor_id = $1 \
+            WHERE uo.user_id = $1 AND (r.organization_id, r.sequence, r.attempt) > ($2, $3, $4) \
+            ORDER BY r.organization_id, r.sequence, r.attempt LIMIT $5",
+    },
+    Table {
+        name: "notification_preferences", keys: 1,
+        columns: &[("organizationId", Uuid), ("muted", Categories)],
+        select: "SELECT p.organization_id, p.muted FROM user_organizations uo JOIN notification_preferences p \
+            ON p.organization_id = uo.organization_id AND p.user_id = uo.user_id \
+            WHERE uo.user_id = $1 AND uo.organization_id > $2 ORDER BY uo.organization_id LIMIT $3",
     },
 ];

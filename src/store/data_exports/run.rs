@@ -1,7 +1,7 @@
 //! Makes exports: takes one, writes it table by table as of one moment, and notes that it is ready. A page of rows is
 //! all that is in memory at any time.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use serde_json::{Map, Value, json};
 
@@ -10,7 +10,7 @@ use crate::{
     clock::Clock,
     domain::{GlobalId, Timestamp},
     store::{
-        Database, Error, Store, chain,
+        Database, Error, Store, chain, csv,
         database::Transaction,
         files::Files,
         profile,
@@ -221,14 +221,14 @@ impl Table {
     fn opening(&self, form: Form) -> Result<Vec<u8>, Error> {
         match form {
             Form::Json => Ok(b"[".to_vec()),
-            Form::Csv => csv([self.columns.iter().map(|(name, _)| (*name).to_owned())]),
+            Form::Csv => csv::rows([self.columns.iter().map(|(name, _)| Cow::Borrowed(*name))]),
         }
     }
 
     /// Rows as they stand in a file.
     fn lines(&self, form: Form, first: bool, rows: &[Vec<Value>]) -> Result<Vec<u8>, Error> {
         if form == Form::Csv {
-            return csv(rows.iter().map(|row| row.iter().map(cell)));
+            return csv::rows(rows.iter().map(|row| row.iter().map(cell)));
         }
         let mut lines = Vec::new();
         for (number, row) in rows.iter().enumerate() {
@@ -241,22 +241,12 @@ impl Table {
     }
 }
 
-fn csv(rows: impl IntoIterator<Item = impl IntoIterator<Item = String>>) -> Result<Vec<u8>, Error> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for row in rows {
-        writer.write_record(row).map_err(|error| Error::Io(error.into()))?;
-    }
-    writer.into_inner().map_err(|error| Error::Io(error.into_error()))
-}
-
-/// A value as a cell. A spreadsheet takes a text that begins so for a formula and computes it; behind an apostrophe it
-/// does not. The other form has the text as it is.
-fn cell(value: &Value) -> String {
+/// A value as a cell.
+fn cell(value: &Value) -> Cow<'_, str> {
     match value {
-        Value::Null => String::new(),
-        Value::String(text) if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) => format!("'{text}"),
-        Value::String(text) => text.clone(),
-        Value::Array(values) => values.iter().map(cell).collect::<Vec<_>>().join(" "),
-        other => other.to_string(),
+        Value::Null => Cow::Borrowed(""),
+        Value::String(text) => Cow::Borrowed(text),
+        Value::Array(values) => values.iter().map(cell).collect::<Vec<_>>().join(" ").into(),
+        other => other.to_string().into(),
     }
 }

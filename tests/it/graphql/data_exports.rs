@@ -86,6 +86,8 @@ both_databases! {
         acme.join("bob@example.com", "MEMBER").await;
         acme.ada.operation("UpdateViewer", json!({ "name": "=1+1" })).await;
         acme.key("script", &["MEMBERS_READ"]).await;
+        let bob = server.person("bob@example.com").await;
+        assert_eq!(bob.refusals("UpdateOrganization", acme.with(json!({ "name": "Bob's" }))).await, ["PERMISSION_REQUIRED"]);
         let upload = acme.ada.operation("CreateLogoUpload", acme.with(json!({}))).await;
         reqwest::Client::new().put(text(&upload, "/createLogoUpload/uploadUrl")).body(png(1)).send().await.unwrap();
         let version = "query A($id: ID!) { organization(id: $id) { version } }";
@@ -114,6 +116,7 @@ both_databases! {
         assert!(created["data"]["secret"]["hash"].is_null() && !created["data"]["secret"]["publicId"].is_null());
         assert_eq!(rows(&files, "api_keys.json")[0]["permissions"], json!(["MEMBERS_READ"]));
         assert_eq!(rows(&files, "invitations.json")[0]["email"], "bob@example.com");
+        assert_eq!(rows(&files, "refused_attempts.json")[0]["code"], "PERMISSION_REQUIRED");
         assert!(rows(&files, "audit_log.json").iter().any(|row| row["userAgent"] == "tests"));
         assert_eq!(files.keys().filter(|name| name.starts_with("files/")).count(), 1, "the logo");
 
@@ -130,6 +133,9 @@ both_databases! {
         let server = Server::start(url).await;
         let acme = Acme::workspace(&server).await;
         let bob = acme.join("bob@example.com", "MEMBER").await;
+        assert_eq!(bob.refusals("UpdateOrganization", acme.with(json!({ "name": "Bob's" }))).await, ["PERMISSION_REQUIRED"]);
+        let mute = json!({ "preferences": [{ "category": "API_KEYS", "email": false }] });
+        assert_eq!(bob.refusals("UpdateNotificationPreferences", acme.with(mute)).await, [""; 0]);
         let answer = bob.operation("RequestViewerDataExport", json!({})).await;
         let id = answer["requestViewerDataExport"]["export"]["id"].clone();
         assert!(make(&server).await);
@@ -148,6 +154,10 @@ both_databases! {
         let kinds: Vec<_> = rows(&files, "memberships.json").iter().map(|row| row["roleKey"].clone()).collect();
         assert!(kinds.contains(&json!("OWNER")) && kinds.contains(&json!("MEMBER")));
         assert_eq!(rows(&files, "invitations.json")[0]["state"], "ACCEPTED");
+        let refused = &rows(&files, "refused_attempts.json")[0];
+        assert_eq!((&refused["action"], &refused["code"]), (&json!("organization.update"), &json!("PERMISSION_REQUIRED")));
+        assert_eq!((&refused["ip"], &refused["userAgent"]), (&json!("127.0.0.1"), &json!("tests")));
+        assert_eq!(rows(&files, "notification_preferences.json")[0]["muted"], json!(["API_KEYS"]));
         let did = rows(&files, "events_by_the_person.json");
         assert!(did.iter().any(|row| row["type"] == "invitation.accepted" && row["ip"] == "127.0.0.1"));
         let about = rows(&files, "events_about_the_person.json");

@@ -228,6 +228,10 @@ both_databases! {
             let path = format!("/organizations/{id}/audit.jsonl");
             assert_eq!(refused(&acme.ada, Method::GET, &path).await, (404, "NOT_FOUND".to_owned()), "{id:.30}");
         }
+        for file in ["audit", "audit.xml", "members.csv", "..%2faudit.csv"] {
+            let path = format!("/organizations/{}/{file}", acme.id);
+            assert_eq!(refused(&acme.ada, Method::GET, &path).await, (404, "NOT_FOUND".to_owned()), "{file}");
+        }
         let foretold = "query A($id: ID!) { organization(id: $id) { viewerCan(action: EXPORT_AUDIT_LOG) { code } } }";
         let ask = async |client: &Client| client.data(foretold, acme.with(json!({}))).await["organization"].clone();
         assert_eq!(ask(&manager).await["viewerCan"]["code"], "PERMISSION_REQUIRED");

@@ -1,5 +1,6 @@
 //! Pages of lists: forwards and backwards, their bounds, and cursors that are not of this list.
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
@@ -28,6 +29,19 @@ async fn page(acme: &Acme<'_>, variables: Value) -> (String, bool, bool, Value) 
     let emails = texts(&members, "/edges", "/node/user/email").into_iter().map(short).collect();
     let info = &members["pageInfo"];
     (emails, info["hasPreviousPage"] == true, info["hasNextPage"] == true, members.clone())
+}
+
+/// Cursors of the same list that are made of something else than its places are: another kind of key, an id too many or
+/// too few.
+fn of_other_forms(cursor: &str) -> Vec<String> {
+    let place: Value = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(cursor).unwrap()).unwrap();
+    let keys = [("t", json!("x")), ("m", json!(1)), ("n", json!(1)), ("p", json!([1, 1]))];
+    let ids = [Value::Null, json!("11111111-2222-4333-8444-555555555555")];
+    let forms = keys.iter().flat_map(|(kind, key)| ids.iter().map(move |id| (kind, key, id)));
+    forms
+        .filter(|(kind, _, id)| place[1] != **kind || place[3].is_null() != id.is_null())
+        .map(|(kind, key, id)| BASE64_URL_SAFE_NO_PAD.encode(json!([place[0], kind, key, id]).to_string()))
+        .collect()
 }
 
 both_databases! {
@@ -129,6 +143,7 @@ both_databases! {
             format!("{}A", cursors[0]),
             "ä".to_owned(),
         ]);
+        cursors.extend(lists.iter().flat_map(|(_, cursor)| of_other_forms(cursor)));
         for (field, own) in &lists {
             for cursor in &cursors {
                 for argument in ["after", "before"] {
