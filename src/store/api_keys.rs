@@ -7,9 +7,10 @@ use uuid::Uuid;
 use super::{
     Database, Error,
     aggregate::Recorded,
-    database::{Transaction, like_pattern},
+    database::like_pattern,
     page::{Direction, Key, Page, Position, Window},
     statement::{Statement, Value},
+    write::Write,
 };
 use crate::{
     domain::{
@@ -185,34 +186,30 @@ fn search_key(name: &str, description: Option<&str>) -> String {
     format!("{}\n{}", normalize(name), normalize(description.unwrap_or_default()))
 }
 
-pub(super) async fn project(transaction: &mut Transaction, recorded: &Recorded) -> Result<(), Error> {
-    let statement = match &recorded.event {
+pub(super) fn project(recorded: &Recorded) -> Result<Vec<Write>, Error> {
+    let organization = recorded.organization;
+    Ok(match &recorded.event {
         Event::ApiKeyCreated { api_key_id, secret, .. } => {
-            insert_secret(transaction, recorded.organization, *api_key_id, secret).await?;
-            insert(recorded)
+            vec![insert_secret(organization, *api_key_id, secret)?, insert(recorded)]
         }
-        Event::ApiKeyUpdated { .. } => return edit(transaction, recorded).await,
-        Event::ApiKeyDisabled { api_key_id } => update(recorded, *api_key_id, "status").bind("DISABLED"),
-        Event::ApiKeyEnabled { api_key_id } => update(recorded, *api_key_id, "status").bind("ACTIVE"),
+        Event::ApiKeyUpdated { .. } => edit(recorded),
+        Event::ApiKeyDisabled { api_key_id } => vec![update(recorded, *api_key_id).with("status", "DISABLED")],
+        Event::ApiKeyEnabled { api_key_id } => vec![update(recorded, *api_key_id).with("status", "ACTIVE")],
         Event::ApiKeyRevoked { api_key_id, .. } => {
-            update(recorded, *api_key_id, "status = 'REVOKED', revoked_at").bind(recorded.recorded_at)
+            vec![update(recorded, *api_key_id).with("status", "REVOKED").with("revoked_at", recorded.recorded_at)]
         }
         Event::ApiKeyRotated { api_key_id, secret, old_secret_until } => {
-            rotate(transaction, recorded, *api_key_id, *old_secret_until).await?;
-            insert_secret(transaction, recorded.organization, *api_key_id, secret).await?;
-            update(recorded, *api_key_id, "public_id").bind(&secret.public_id)
+            let mut writes = rotate(organization, *api_key_id, *old_secret_until);
+            writes.push(insert_secret(organization, *api_key_id, secret)?);
+            writes.push(update(recorded, *api_key_id).with("public_id", &secret.public_id));
+            writes
         }
-        _ => return Ok(()),
-    };
-    statement.run_in(transaction).await.map(|_| ())
+        _ => Vec::new(),
+    })
 }
 
-fn insert(recorded: &Recorded) -> Statement {
-    let statement = Statement::new(
-        "INSERT INTO api_keys (version, organization_id, api_key_id, name, description, search_key, public_id, \
-         key_type, status, permissions, units_per_minute, burst, expires_at, created_at, created_by_kind, \
-         created_by_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'ACTIVE', $9, $10, $11, $12, $13, $14, $15)",
-    );
+fn insert(recorded: &Recorded) -> Write {
+    let write = Write::insert("api_keys");
     let Event::ApiKeyCreated {
         api_key_id,
         name,
@@ -226,114 +223,97 @@ fn insert(recorded: &Recorded) -> Statement {
         ..
     } = &recorded.event
     else {
-        return statement;
+        return write;
     };
-    statement
-        .bind(recorded.sequence)
-        .bind(recorded.organization.0)
-        .bind(api_key_id.0)
-        .bind(name)
-        .bind(description.clone())
-        .bind(search_key(name, description.as_deref()))
-        .bind(&secret.public_id)
-        .bind(key_type.name())
-        .bind(permissions.bits())
-        .bind(rate_limit.map(|limit| i64::from(limit.units_per_minute())))
-        .bind(rate_limit.map(|limit| i64::from(limit.burst())))
-        .bind(*expires_at)
-        .bind(recorded.recorded_at)
-        .bind(created_by.kind())
-        .bind(created_by.id())
+    write
+        .with("version", recorded.sequence)
+        .with("organization_id", recorded.organization.0)
+        .with("api_key_id", api_key_id.0)
+        .with("name", name)
+        .with("description", description.clone())
+        .with("search_key", search_key(name, description.as_deref()))
+        .with("public_id", &secret.public_id)
+        .with("key_type", key_type.name())
+        .with("status", "ACTIVE")
+        .with("permissions", permissions.bits())
+        .with("units_per_minute", rate_limit.map(|limit| i64::from(limit.units_per_minute())))
+        .with("burst", rate_limit.map(|limit| i64::from(limit.burst())))
+        .with("expires_at", *expires_at)
+        .with("created_at", recorded.recorded_at)
+        .with("created_by_kind", created_by.kind())
+        .with("created_by_id", created_by.id())
 }
 
-fn update(recorded: &Recorded, api_key: ApiKeyId, column: &str) -> Statement {
-    Statement::new(format!(
-        "UPDATE api_keys SET version = $1, {column} = $4 WHERE organization_id = $2 AND api_key_id = $3"
-    ))
-    .bind(recorded.sequence)
-    .bind(recorded.organization.0)
-    .bind(api_key.0)
+fn update(recorded: &Recorded, api_key: ApiKeyId) -> Write {
+    let key = [("organization_id", recorded.organization.0.into()), ("api_key_id", api_key.0.into())];
+    Write::update("api_keys", key).with("version", recorded.sequence)
 }
 
-async fn edit(transaction: &mut Transaction, recorded: &Recorded) -> Result<(), Error> {
+fn edit(recorded: &Recorded) -> Vec<Write> {
     let Event::ApiKeyUpdated { api_key_id, name, description, permissions, rate_limit, expires_at } = &recorded.event
     else {
-        return Ok(());
+        return Vec::new();
     };
-    let mut statement = Statement::new("UPDATE api_keys SET version = ");
-    statement.push_value(recorded.sequence);
-    if let Some(Change { to, .. }) = name {
-        statement.push(", name = ").push_value(to);
+    let mut write = update(recorded, *api_key_id);
+    let mut found = Vec::new();
+    let half = |text: &'static str, from: &str, to: &str| {
+        Write::text(text)
+            .with("organization_id", recorded.organization.0)
+            .with("api_key_id", api_key_id.0)
+            .with("was", normalize(from))
+            .with("becomes", normalize(to))
+    };
+    if let Some(Change { from, to }) = name {
+        write = write.with("name", to);
+        found.push(half(FOUND_BY_NAME, from, to));
     }
-    if let Some(Change { to, .. }) = description {
-        statement.push(", description = ").push_value(to.clone());
+    if let Some(Change { from, to }) = description {
+        write = write.with("description", to.clone());
+        let text = |description: &Option<String>| description.clone().unwrap_or_default();
+        found.push(half(FOUND_BY_DESCRIPTION, &text(from), &text(to)));
     }
     if let Some(Change { to, .. }) = permissions {
-        statement.push(", permissions = ").push_value(to.bits());
+        write = write.with("permissions", to.bits());
     }
     if let Some(Change { to, .. }) = rate_limit {
-        statement.push(", units_per_minute = ").push_value(to.map(|limit| i64::from(limit.units_per_minute())));
-        statement.push(", burst = ").push_value(to.map(|limit| i64::from(limit.burst())));
+        write = write.with("units_per_minute", to.map(|limit| i64::from(limit.units_per_minute())));
+        write = write.with("burst", to.map(|limit| i64::from(limit.burst())));
     }
     if let Some(ExpiryChange { to, .. }) = expires_at {
-        statement.push(", expires_at = ").push_value(*to);
+        write = write.with("expires_at", *to);
     }
-    statement.push(" WHERE organization_id = ").push_value(recorded.organization.0);
-    statement.push(" AND api_key_id = ").push_value(api_key_id.0);
-    statement.run_in(transaction).await?;
-    if name.is_none() && description.is_none() {
-        return Ok(());
-    }
-    let names: Option<(String, Option<String>)> =
-        Statement::new("SELECT name, description FROM api_keys WHERE organization_id = $1 AND api_key_id = $2")
-            .bind(recorded.organization.0)
-            .bind(api_key_id.0)
-            .optional_in(transaction)
-            .await?;
-    let (name, description) = names.unwrap_or_default();
-    update(recorded, *api_key_id, "search_key")
-        .bind(search_key(&name, description.as_deref()))
-        .run_in(transaction)
-        .await
-        .map(|_| ())
+    found.push(write);
+    found
 }
+
+/// Puts another name at the beginning of what a key is found by.
+const FOUND_BY_NAME: &str = "UPDATE api_keys AS t \
+     SET search_key = v.becomes || SUBSTR(t.search_key, LENGTH(v.was) + 1) FROM v \
+     WHERE t.organization_id = v.organization_id AND t.api_key_id = v.api_key_id";
+
+/// Puts another description at its end.
+const FOUND_BY_DESCRIPTION: &str = "UPDATE api_keys AS t \
+     SET search_key = SUBSTR(t.search_key, 1, LENGTH(t.search_key) - LENGTH(v.was)) || v.becomes FROM v \
+     WHERE t.organization_id = v.organization_id AND t.api_key_id = v.api_key_id";
 
 /// Ends the secret that was in its grace, and gives the current one until then.
-async fn rotate(
-    transaction: &mut Transaction,
-    recorded: &Recorded,
-    api_key: ApiKeyId,
-    until: Timestamp,
-) -> Result<(), Error> {
-    Statement::new(
-        "DELETE FROM api_key_secrets WHERE organization_id = $1 AND api_key_id = $2 AND expires_at IS NOT NULL",
-    )
-    .bind(recorded.organization.0)
-    .bind(api_key.0)
-    .run_in(transaction)
-    .await?;
-    Statement::new("UPDATE api_key_secrets SET expires_at = $3 WHERE organization_id = $1 AND api_key_id = $2")
-        .bind(recorded.organization.0)
-        .bind(api_key.0)
-        .bind(until)
-        .run_in(transaction)
-        .await
-        .map(|_| ())
+fn rotate(organization: OrganizationId, api_key: ApiKeyId, until: Timestamp) -> Vec<Write> {
+    let end = Write::text(
+        "DELETE FROM api_key_secrets WHERE (organization_id, api_key_id) IN \
+         (SELECT v.organization_id, v.api_key_id FROM v) AND expires_at IS NOT NULL",
+    );
+    let key = [("organization_id", organization.0.into()), ("api_key_id", api_key.0.into())];
+    vec![
+        end.with("organization_id", organization.0).with("api_key_id", api_key.0),
+        Write::update("api_key_secrets", key).with("expires_at", until),
+    ]
 }
 
-async fn insert_secret(
-    transaction: &mut Transaction,
-    organization: OrganizationId,
-    api_key: ApiKeyId,
-    secret: &SecretRecord,
-) -> Result<(), Error> {
+fn insert_secret(organization: OrganizationId, api_key: ApiKeyId, secret: &SecretRecord) -> Result<Write, Error> {
     let hash = unhex(&secret.hash).ok_or_else(|| Error::corrupt(organization, 0, "a key's hash is not hexadecimal"))?;
-    Statement::new("INSERT INTO api_key_secrets (public_id, organization_id, api_key_id, hash) VALUES ($1, $2, $3, $4)")
-        .bind(&secret.public_id)
-        .bind(organization.0)
-        .bind(api_key.0)
-        .bind(hash)
-        .run_in(transaction)
-        .await
-        .map(|_| ())
+    Ok(Write::insert("api_key_secrets")
+        .with("public_id", &secret.public_id)
+        .with("organization_id", organization.0)
+        .with("api_key_id", api_key.0)
+        .with("hash", hash))
 }

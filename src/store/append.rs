@@ -1,7 +1,7 @@
-//! The append: one transaction that moves the head and writes the events, their rows, their letters and the
-//! command's idempotency key, or nothing at all.
+//! The append: one transaction that moves heads and writes the events of many commands, their rows, their letters and
+//! the commands' idempotency keys, or nothing at all.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use uuid::Uuid;
 
@@ -13,9 +13,8 @@ use super::{
     database::Transaction,
     hot::Head,
     invitations::{self, InvitationDetails},
-    notices, outbox, profile, projection,
-    statement::Statement,
-    users,
+    notices, outbox, profile, projection, users,
+    write::{self, Write},
 };
 use crate::{
     domain::{
@@ -71,150 +70,150 @@ pub(super) struct Append {
 }
 
 impl Append {
-    /// Writes it; the caller commits.
-    pub(super) async fn run(&self, transaction: &mut Transaction) -> Result<(), Error> {
-        self.move_head(transaction).await?;
-        users::hold(transaction, &self.arriving()).await?;
-        self.insert_events(transaction).await?;
-        self.insert_context(transaction).await?;
-        invitations::insert_details(transaction, self.organization, &self.sent()).await?;
-        for recorded in &self.events {
-            projection::project(transaction, recorded).await?;
-        }
-        self.enqueue_letters(transaction).await?;
-        for recorded in &self.events {
-            if let Event::OrganizationDataExportRequested { export_id } = recorded.event {
-                let owner = data_exports::Owner::Organization(self.organization);
-                data_exports::insert(transaction, owner, export_id, self.now).await?;
+    /// Moves the head from the version and the hash that the command was decided on.
+    fn head(&self, unless_locked: &str) -> Write {
+        let (write, hash) = match self.before.version {
+            0 => (Write::insert_new("streams"), "head_hash"),
+            version => {
+                let write = Write::text(move_heads(unless_locked)).with("before", version);
+                (write.with("before_hash", &self.before.hash[..]), "becomes")
             }
+        };
+        write
+            .with("organization_id", self.organization.0)
+            .with("version", self.head.version)
+            .with(hash, &self.head.hash[..])
+            .with("recorded_at", self.head.recorded_at)
+            .with("state", if self.head.deleted { "DELETED" } else { "LIVING" })
+    }
+
+    /// Everything else that it writes, in order.
+    fn writes(&self) -> Result<Vec<Write>, Error> {
+        let mut writes = self.events.iter().map(|recorded| self.event(recorded)).collect::<Result<Vec<_>, _>>()?;
+        let Origin { ip, user_agent, reason, .. } = &self.origin;
+        if ip.is_some() || user_agent.is_some() || reason.is_some() {
+            writes.extend(self.events.iter().map(|recorded| self.context(recorded)));
+        }
+        writes.extend(self.sent().map(|details| invitations::insert_details(self.organization, details)));
+        for recorded in &self.events {
+            writes.extend(projection::project(recorded)?);
+        }
+        writes.extend(self.events.iter().filter_map(|recorded| Some(self.letter(recorded)?.enqueue(self.now))));
+        if self.events.iter().any(|recorded| !recorded.event.categories().is_empty()) {
+            writes.push(notices::gather(self.organization, self.actor, (self.head.recorded_at, self.now)));
         }
         if self.head.deleted {
-            profile::erase_facts(transaction, self.organization).await?;
+            writes.extend(profile::erase(self.organization, &projection::FACTS));
         }
         if let Some(idempotency) = &self.idempotency {
             let done = (self.head.version, &self.objects[..]);
-            commands::keep(transaction, self.organization, self.actor, idempotency, done, self.now).await?;
+            writes.extend(commands::keep(self.organization, self.actor, idempotency, done, self.now));
         }
-        Ok(())
+        Ok(writes)
     }
 
-    /// Moves the head from the version and the hash that the command was decided on, or finds that it has moved.
-    async fn move_head(&self, transaction: &mut Transaction) -> Result<(), Error> {
-        let state = if self.head.deleted { "DELETED" } else { "LIVING" };
-        let mut statement = if self.before.version == 0 {
-            Statement::new(
-                "INSERT INTO streams (organization_id, version, head_hash, recorded_at, state) \
-                 VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-            )
-        } else {
-            Statement::new(
-                "UPDATE streams SET version = $2, head_hash = $3, recorded_at = $4, state = $5 \
-                 WHERE organization_id = $1",
-            )
-        }
-        .bind(self.organization.0)
-        .bind(self.head.version)
-        .bind(&self.head.hash[..])
-        .bind(self.head.recorded_at)
-        .bind(state);
-        if self.before.version > 0 {
-            statement.push(" AND version = ").push_value(self.before.version);
-            statement.push(" AND head_hash = ").push_value(&self.before.hash[..]);
-        }
-        if statement.run_in(transaction).await? == 1 { Ok(()) } else { Err(Error::Conflict) }
+    fn event(&self, recorded: &Recorded) -> Result<Write, Error> {
+        let metadata = serde_json::to_value(&recorded.metadata)
+            .map_err(|error| Error::corrupt(self.organization, recorded.sequence, error.to_string()))?;
+        Ok(Write::insert("events")
+            .with("aggregate_type", "organization")
+            .with("aggregate_id", self.organization.to_string())
+            .with("sequence", recorded.sequence)
+            .with("event_type", recorded.event.name())
+            .with("event_version", Event::VERSION.to_string())
+            .with("payload", recorded.payload.clone())
+            .with("metadata", metadata)
+            .with("organization_id", self.organization.0)
+            .with("recorded_at", recorded.recorded_at)
+            .with("prev_hash", &recorded.prev_hash[..])
+            .with("hash", &recorded.hash[..]))
     }
 
-    async fn insert_events(&self, transaction: &mut Transaction) -> Result<(), Error> {
-        let mut statement = Statement::new(
-            "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, \
-             organization_id, recorded_at, prev_hash, hash) VALUES ",
-        );
-        for (index, recorded) in self.events.iter().enumerate() {
-            let metadata = serde_json::to_value(&recorded.metadata)
-                .map_err(|error| Error::corrupt(self.organization, recorded.sequence, error.to_string()))?;
-            statement.push(if index == 0 { "" } else { ", " }).push_list([
-                super::statement::Value::from("organization"),
-                self.organization.to_string().into(),
-                recorded.sequence.into(),
-                recorded.event.name().into(),
-                Event::VERSION.to_string().into(),
-                recorded.payload.clone().into(),
-                metadata.into(),
-                self.organization.0.into(),
-                recorded.recorded_at.into(),
-                recorded.prev_hash.clone().into(),
-                recorded.hash.clone().into(),
-            ]);
-        }
-        statement.run_in(transaction).await.map(|_| ())
-    }
-
-    async fn insert_context(&self, transaction: &mut Transaction) -> Result<(), Error> {
+    fn context(&self, recorded: &Recorded) -> Write {
         let Origin { ip, user_agent, reason, .. } = &self.origin;
-        if ip.is_none() && user_agent.is_none() && reason.is_none() {
-            return Ok(());
-        }
-        let mut statement = Statement::new(
-            "INSERT INTO event_context \
-             (organization_id, sequence, ip, user_agent, reason, reason_key, reason_salt) VALUES ",
-        );
-        for (index, recorded) in self.events.iter().enumerate() {
-            let text = reason.as_ref().map(|reason| reason.text.as_str());
-            statement.push(if index == 0 { "" } else { ", " }).push_list([
-                super::statement::Value::from(self.organization.0),
-                recorded.sequence.into(),
-                ip.clone().into(),
-                user_agent.clone().into(),
-                text.map(str::to_owned).into(),
-                text.map(normalize).into(),
-                reason.as_ref().map(|reason| reason.salt.to_vec()).into(),
-            ]);
-        }
-        statement.run_in(transaction).await.map(|_| ())
+        let text = reason.as_ref().map(|reason| reason.text.as_str());
+        Write::insert("event_context")
+            .with("organization_id", self.organization.0)
+            .with("sequence", recorded.sequence)
+            .with("ip", ip.clone())
+            .with("user_agent", user_agent.clone())
+            .with("reason", text.map(str::to_owned))
+            .with("reason_key", text.map(normalize))
+            .with("reason_salt", reason.as_ref().map(|reason| reason.salt.to_vec()))
     }
 
     /// Who joins or is invited.
-    fn arriving(&self) -> BTreeSet<Uuid> {
-        let arriving = self.events.iter().filter_map(|recorded| match recorded.event {
+    fn arriving(&self) -> impl Iterator<Item = Uuid> {
+        self.events.iter().filter_map(|recorded| match recorded.event {
             Event::MemberJoined { user_id, .. } | Event::InvitationSent { user_id, .. } => Some(user_id.0),
             _ => None,
-        });
-        arriving.collect()
+        })
     }
 
     /// The details of the invitations that were sent; of those that were pending already nothing is kept.
-    fn sent(&self) -> Vec<&InvitationDetails> {
-        let sent = |details: &&InvitationDetails| {
+    fn sent(&self) -> impl Iterator<Item = &InvitationDetails> {
+        self.details.iter().filter(|details| {
             self.events.iter().any(|recorded| {
                 matches!(&recorded.event, Event::InvitationSent { invitation_id, .. }
                     if *invitation_id == details.invitation)
             })
-        };
-        self.details.iter().filter(sent).collect()
+        })
     }
 
-    async fn enqueue_letters(&self, transaction: &mut Transaction) -> Result<(), Error> {
-        let letter = |recorded: &Recorded| {
-            let (kind, subject, generation) = match &recorded.event {
-                Event::InvitationSent { invitation_id, .. } => (outbox::Kind::Invitation, invitation_id.0, 1),
-                Event::InvitationResent { invitation_id, generation, .. } => {
-                    (outbox::Kind::Invitation, invitation_id.0, u64::from(*generation))
-                }
-                // Who changed their own membership knows.
-                event => match event.concerned_member() {
-                    Some(user) if self.actor != Actor::User(user) => {
-                        (outbox::Kind::Membership, user.0, recorded.sequence)
-                    }
-                    _ => return None,
-                },
-            };
-            Some(outbox::NewLetter { kind, organization: Some(self.organization), subject, generation })
+    /// The letter that an event is told by.
+    fn letter(&self, recorded: &Recorded) -> Option<outbox::NewLetter> {
+        let (kind, subject, generation) = match &recorded.event {
+            Event::InvitationSent { invitation_id, .. } => (outbox::Kind::Invitation, invitation_id.0, 1),
+            Event::InvitationResent { invitation_id, generation, .. } => {
+                (outbox::Kind::Invitation, invitation_id.0, u64::from(*generation))
+            }
+            // Who changed their own membership knows.
+            event => match event.concerned_member() {
+                Some(user) if self.actor != Actor::User(user) => (outbox::Kind::Membership, user.0, recorded.sequence),
+                _ => return None,
+            },
         };
-        let letters: Vec<_> = self.events.iter().filter_map(letter).collect();
-        outbox::enqueue(transaction, &letters, self.now).await?;
-        if self.events.iter().any(|recorded| !recorded.event.categories().is_empty()) {
-            notices::gather(transaction, self.organization, self.actor, (self.head.recorded_at, self.now)).await?;
-        }
-        Ok(())
+        Some(outbox::NewLetter { kind, organization: Some(self.organization), subject, generation })
     }
+}
+
+/// Moves heads. One that somebody else holds does not move: whoever wants to move it waits for it in a transaction of
+/// their own, and nobody here waits with them.
+fn move_heads(unless_locked: &str) -> String {
+    format!(
+        ", held AS (SELECT s.organization_id FROM v JOIN streams s ON s.organization_id = v.organization_id \
+             AND s.version = v.before AND s.head_hash = v.before_hash ORDER BY s.organization_id{unless_locked}) \
+         UPDATE streams AS t SET version = v.version, head_hash = v.becomes, recorded_at = v.recorded_at, \
+             state = v.state \
+         FROM v JOIN held ON held.organization_id = v.organization_id WHERE t.organization_id = v.organization_id"
+    )
+}
+
+/// Writes what many commands have decided, each of another organization; the caller commits. Says of each whether it
+/// was written: it was not, where the head was not the one that it was decided on, or where somebody who joins is gone.
+pub(super) async fn run(transaction: &mut Transaction, appends: &[&Append]) -> Result<Vec<bool>, Error> {
+    let arriving: BTreeSet<_> = appends.iter().flat_map(|append| append.arriving()).collect();
+    let present = users::hold(transaction, &arriving).await?;
+    let possible = |append: &&Append| append.arriving().all(|user| present.contains(&user));
+    let possible: Vec<&Append> = appends.iter().copied().filter(possible).collect();
+    let (new, moved): (Vec<_>, Vec<_>) = possible.into_iter().partition(|append| append.before.version == 0);
+    let mut heads: Vec<(Vec<u8>,)> = Vec::with_capacity(appends.len());
+    for appends in [new, moved] {
+        let unless_locked = transaction.rows_unless_locked();
+        let writes = appends.into_iter().map(|append| append.head(unless_locked)).collect();
+        heads.extend(write::run_returning(transaction, writes, " RETURNING head_hash").await?);
+    }
+    let heads: HashSet<_> = heads.into_iter().map(|(hash,)| hash).collect();
+    let written: Vec<_> = appends.iter().map(|append| heads.contains(&append.head.hash)).collect();
+    let writing = || appends.iter().zip(&written).filter_map(|(append, written)| written.then_some(*append));
+    write::run_all(transaction, writing().map(Append::writes).collect::<Result<Vec<_>, _>>()?).await?;
+    for append in writing() {
+        for recorded in &append.events {
+            if let Event::OrganizationDataExportRequested { export_id } = recorded.event {
+                let owner = data_exports::Owner::Organization(append.organization);
+                data_exports::insert(transaction, owner, export_id, append.now).await?;
+            }
+        }
+    }
+    Ok(written)
 }

@@ -3,7 +3,11 @@
 use chrono::TimeDelta;
 use uuid::Uuid;
 
-use super::{Database, Error, database::Transaction, number, statement::Statement};
+use super::{
+    Database, Error, number,
+    statement::Statement,
+    write::{self, Write},
+};
 use crate::domain::{Actor, OrganizationId, Timestamp};
 
 /// How long a repetition is recognized.
@@ -63,41 +67,33 @@ pub async fn claim(
     now: Timestamp,
 ) -> Result<bool, Error> {
     let mut transaction = database.begin().await?;
-    match keep(&mut transaction, organization, actor, idempotency, (0, &[]), now).await {
+    let writes = keep(organization, actor, idempotency, (0, &[]), now);
+    match write::run_all(&mut transaction, [writes]).await {
         Ok(()) => transaction.commit().await.map(|()| true),
         Err(Error::Conflict) => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-/// Keeps a command in the transaction of its events; one that is there already makes this one a conflict.
-pub(super) async fn keep(
-    transaction: &mut Transaction,
+/// Keeps a command with its events, and forgets those whose time is over; one that is there already is a conflict.
+pub(super) fn keep(
     organization: OrganizationId,
     actor: Actor,
     idempotency: &Idempotency,
-    done: (u64, &[Uuid]),
+    (version, objects): (u64, &[Uuid]),
     now: Timestamp,
-) -> Result<(), Error> {
-    Statement::new("DELETE FROM commands WHERE organization_id = $1 AND created_at <= $2")
-        .bind(organization.0)
-        .bind(now - KEPT)
-        .run_in(transaction)
-        .await?;
-    let (version, objects) = done;
-    let kept = Statement::new(
-        "INSERT INTO commands \
-         (organization_id, actor_id, idempotency_key, fingerprint, version, object_ids, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
-    )
-    .bind(organization.0)
-    .bind(actor.id())
-    .bind(&idempotency.key)
-    .bind(&idempotency.fingerprint[..])
-    .bind(version)
-    .bind(serde_json::json!(objects))
-    .bind(now)
-    .run_in(transaction)
-    .await?;
-    if kept == 0 { Err(Error::Conflict) } else { Ok(()) }
+) -> Vec<Write> {
+    let forget = Write::text(
+        "DELETE FROM commands WHERE organization_id IN (SELECT v.organization_id FROM v) \
+         AND created_at <= (SELECT MIN(v.forgotten) FROM v)",
+    );
+    let insert = Write::insert_new("commands")
+        .with("organization_id", organization.0)
+        .with("actor_id", actor.id())
+        .with("idempotency_key", &idempotency.key)
+        .with("fingerprint", &idempotency.fingerprint[..])
+        .with("version", version)
+        .with("object_ids", serde_json::json!(objects))
+        .with("created_at", now);
+    vec![forget.with("organization_id", organization.0).with("forgotten", now - KEPT), insert.or_conflict()]
 }

@@ -33,8 +33,8 @@ pub enum Database {
     Postgres {
         /// Connections for everything.
         pool: PgPool,
-        /// Connections of the appending task, which waits for the lock of a head only a moment: a longer wait for one
-        /// organization would hold up all others. Whoever meets such a lock waits for it in a transaction of its own.
+        /// Connections of the appending task, which waits for a lock only a moment: a longer wait for one organization
+        /// would hold up all others. Whoever meets such a lock waits for it in a transaction of its own.
         appender: PgPool,
     },
     /// SQLite in WAL mode.
@@ -197,6 +197,14 @@ impl Transaction {
     pub(super) const fn row_lock(&self) -> &'static str {
         match self {
             Self::Postgres(_) => " FOR UPDATE",
+            Self::Sqlite(_) => "",
+        }
+    }
+
+    /// The same for rows of `s`; those that somebody else has locked are not found.
+    pub(super) const fn rows_unless_locked(&self) -> &'static str {
+        match self {
+            Self::Postgres(_) => " FOR UPDATE OF s SKIP LOCKED",
             Self::Sqlite(_) => "",
         }
     }

@@ -9,6 +9,7 @@ use super::{
     database::Transaction,
     page::{Direction, Key, Page, Position, Window},
     statement::Statement,
+    write::Write,
 };
 use crate::domain::{OrganizationId, Timestamp};
 
@@ -209,18 +210,12 @@ impl Entry {
     }
 }
 
-pub(super) async fn project(transaction: &mut Transaction, recorded: &Recorded) -> Result<(), Error> {
-    Statement::new(
-        "INSERT INTO audit_entries (organization_id, sequence, event_type, actor_id, target_id, actor_kind) \
-         VALUES ($1, $2, $3, $4, $5, $6)",
-    )
-    .bind(recorded.organization.0)
-    .bind(recorded.sequence)
-    .bind(recorded.event.name())
-    .bind(recorded.metadata.actor_id)
-    .bind(recorded.event.target().id(recorded.organization))
-    .bind(&recorded.metadata.actor_kind)
-    .run_in(transaction)
-    .await
-    .map(|_| ())
+pub(super) fn project(recorded: &Recorded) -> Write {
+    Write::insert("audit_entries")
+        .with("organization_id", recorded.organization.0)
+        .with("sequence", recorded.sequence)
+        .with("event_type", recorded.event.name())
+        .with("actor_id", recorded.metadata.actor_id)
+        .with("target_id", recorded.event.target().id(recorded.organization))
+        .with("actor_kind", &recorded.metadata.actor_kind)
 }

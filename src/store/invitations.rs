@@ -5,10 +5,11 @@ use uuid::Uuid;
 use super::{
     Database, Error,
     aggregate::Recorded,
-    database::{Transaction, like_pattern},
+    database::like_pattern,
     page::{Direction, Key, Page, Position, Window},
     roles::{JOINED, JoinedRole},
     statement::Statement,
+    write::Write,
 };
 use crate::domain::{
     InvitationId, OrganizationId, Timestamp, UserId,
@@ -183,116 +184,74 @@ pub async fn previews_of_user(database: &Database, user: UserId) -> Result<Vec<P
 }
 
 /// Writes the addresses and names of new invitations.
-pub(super) async fn insert_details(
-    transaction: &mut Transaction,
-    organization: OrganizationId,
-    details: &[&InvitationDetails],
-) -> Result<(), Error> {
-    if details.is_empty() {
-        return Ok(());
-    }
-    let mut statement = Statement::new(
-        "INSERT INTO invitation_details (organization_id, invitation_id, email, name, search_key) VALUES ",
-    );
-    let mut separator = "";
-    for InvitationDetails { invitation, email, name } in details {
-        let name = name.as_ref().map(|name| name.as_str().to_owned());
-        let search_key = format!("{}\n{}", name.as_deref().map(normalize).unwrap_or_default(), email.key());
-        statement.push(separator).push_list([
-            super::statement::Value::from(organization.0),
-            invitation.0.into(),
-            email.as_str().into(),
-            name.into(),
-            search_key.into(),
-        ]);
-        separator = ", ";
-    }
-    statement.run_in(transaction).await.map(|_| ())
+pub(super) fn insert_details(organization: OrganizationId, details: &InvitationDetails) -> Write {
+    let InvitationDetails { invitation, email, name } = details;
+    let name = name.as_ref().map(|name| name.as_str().to_owned());
+    let search_key = format!("{}\n{}", name.as_deref().map(normalize).unwrap_or_default(), email.key());
+    Write::insert("invitation_details")
+        .with("organization_id", organization.0)
+        .with("invitation_id", invitation.0)
+        .with("email", email.as_str())
+        .with("name", name)
+        .with("search_key", search_key)
 }
 
-pub(super) async fn project(transaction: &mut Transaction, recorded: &Recorded) -> Result<(), Error> {
+pub(super) fn project(recorded: &Recorded) -> Vec<Write> {
+    let organization = recorded.organization.0;
     match &recorded.event {
-        Event::InvitationSent { invitation_id, user_id, role_id, invited_by, expires_at, .. } => {
-            Statement::new(
-                "INSERT INTO user_invitations (user_id, organization_id, invitation_id, open) VALUES ($1, $2, $3, TRUE)",
-            )
-            .bind(user_id.0)
-            .bind(recorded.organization.0)
-            .bind(invitation_id.0)
-            .run_in(transaction)
-            .await?;
-            Statement::new(
-                "INSERT INTO invitations (version, organization_id, invitation_id, user_id, role_id, state, \
-                 generation, created_at, expires_at, invited_by_kind, invited_by_id) \
-                 VALUES ($1, $2, $3, $4, $5, 'PENDING', 1, $6, $7, $8, $9)",
-            )
-            .bind(recorded.sequence)
-            .bind(recorded.organization.0)
-            .bind(invitation_id.0)
-            .bind(user_id.0)
-            .bind(role_id.0)
-            .bind(recorded.recorded_at)
-            .bind(*expires_at)
-            .bind(invited_by.kind())
-            .bind(invited_by.id())
-        }
-        Event::InvitationResent { invitation_id, generation, invited_by, expires_at, .. } => Statement::new(
-            "UPDATE invitations SET version = $1, generation = $4, expires_at = $5, invited_by_kind = $6, \
-             invited_by_id = $7 WHERE organization_id = $2 AND invitation_id = $3",
-        )
-        .bind(recorded.sequence)
-        .bind(recorded.organization.0)
-        .bind(invitation_id.0)
-        .bind(*generation)
-        .bind(*expires_at)
-        .bind(invited_by.kind())
-        .bind(invited_by.id()),
-        Event::InvitationRoleChanged { invitation_id, to, invited_by, .. } => Statement::new(
-            "UPDATE invitations SET version = $1, role_id = $4, invited_by_kind = $5, invited_by_id = $6 \
-             WHERE organization_id = $2 AND invitation_id = $3",
-        )
-        .bind(recorded.sequence)
-        .bind(recorded.organization.0)
-        .bind(invitation_id.0)
-        .bind(to.0)
-        .bind(invited_by.kind())
-        .bind(invited_by.id()),
-        Event::InvitationAccepted { invitation_id } => {
-            end(transaction, recorded, *invitation_id, InvitationState::Accepted).await?
-        }
-        Event::InvitationDeclined { invitation_id } => {
-            end(transaction, recorded, *invitation_id, InvitationState::Declined).await?
-        }
-        Event::InvitationRevoked { invitation_id } => {
-            end(transaction, recorded, *invitation_id, InvitationState::Revoked).await?
-        }
-        _ => return Ok(()),
+        Event::InvitationSent { invitation_id, user_id, role_id, invited_by, expires_at, .. } => vec![
+            Write::insert("user_invitations")
+                .with("user_id", user_id.0)
+                .with("organization_id", organization)
+                .with("invitation_id", invitation_id.0)
+                .with("open", true),
+            Write::insert("invitations")
+                .with("version", recorded.sequence)
+                .with("organization_id", organization)
+                .with("invitation_id", invitation_id.0)
+                .with("user_id", user_id.0)
+                .with("role_id", role_id.0)
+                .with("state", "PENDING")
+                .with("generation", 1_u32)
+                .with("created_at", recorded.recorded_at)
+                .with("expires_at", *expires_at)
+                .with("invited_by_kind", invited_by.kind())
+                .with("invited_by_id", invited_by.id()),
+        ],
+        Event::InvitationResent { invitation_id, generation, invited_by, expires_at, .. } => vec![
+            update(recorded, *invitation_id)
+                .with("generation", *generation)
+                .with("expires_at", *expires_at)
+                .with("invited_by_kind", invited_by.kind())
+                .with("invited_by_id", invited_by.id()),
+        ],
+        Event::InvitationRoleChanged { invitation_id, to, invited_by, .. } => vec![
+            update(recorded, *invitation_id)
+                .with("role_id", to.0)
+                .with("invited_by_kind", invited_by.kind())
+                .with("invited_by_id", invited_by.id()),
+        ],
+        Event::InvitationAccepted { invitation_id } => end(recorded, *invitation_id, InvitationState::Accepted),
+        Event::InvitationDeclined { invitation_id } => end(recorded, *invitation_id, InvitationState::Declined),
+        Event::InvitationRevoked { invitation_id } => end(recorded, *invitation_id, InvitationState::Revoked),
+        _ => Vec::new(),
     }
-    .run_in(transaction)
-    .await
-    .map(|_| ())
 }
 
-/// Takes the invitation off the person's list, and gives the statement that ends it.
-async fn end(
-    transaction: &mut Transaction,
-    recorded: &Recorded,
-    invitation: InvitationId,
-    state: InvitationState,
-) -> Result<Statement, Error> {
-    Statement::new(
-        "UPDATE user_invitations SET open = FALSE WHERE organization_id = $1 AND invitation_id = $2 AND user_id = \
-         (SELECT user_id FROM invitations WHERE organization_id = $1 AND invitation_id = $2)",
-    )
-    .bind(recorded.organization.0)
-    .bind(invitation.0)
-    .run_in(transaction)
-    .await?;
-    Ok(Statement::new(
-        "UPDATE invitations SET version = $1, state = $4 WHERE organization_id = $2 AND invitation_id = $3",
-    )
-    .bind(recorded.sequence)
-    .bind(recorded.organization.0)
-    .bind(invitation.0)
-    .bind(state.name()))
+fn update(recorded: &Recorded, invitation: InvitationId) -> Write {
+    let key = [("organization_id", recorded.organization.0.into()), ("invitation_id", invitation.0.into())];
+    Write::update("invitations", key).with("version", recorded.sequence)
+}
+
+/// Takes the invitation off the person's list, and ends it.
+fn end(recorded: &Recorded, invitation: InvitationId, state: InvitationState) -> Vec<Write> {
+    let close = Write::text(
+        "UPDATE user_invitations AS t SET open = FALSE FROM v JOIN invitations i \
+         ON i.organization_id = v.organization_id AND i.invitation_id = v.invitation_id \
+         WHERE t.user_id = i.user_id AND t.organization_id = v.organization_id AND t.invitation_id = v.invitation_id",
+    );
+    vec![
+        close.with("organization_id", recorded.organization.0).with("invitation_id", invitation.0),
+        update(recorded, invitation).with("state", state.name()),
+    ]
 }

@@ -2,7 +2,7 @@
 //!
 //! *Shape.* An aggregate stays in memory behind its organization's lock, so that a command costs no reload and its
 //! cost does not grow with the stream. A command takes the aggregate out, is decided, and hands its events to the
-//! writer task, which commits them; then the aggregate goes back.
+//! writer task, which commits those of all commands that wait in one transaction; then the aggregate goes back.
 //!
 //! *Promises.* The cache is a hint: an append states the version it was decided on, and the head check alone keeps
 //! order, so several processes may share a database. What is answered without an append (a refusal, nothing to
@@ -11,12 +11,13 @@
 //!
 //! *Limits.* The cache holds [`CACHE_WEIGHT`] members, invitations and keys. A command gives up after [`DEADLINE`].
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use cqrs_es::{
     AggregateError, CqrsFramework,
     persist::{PersistedEventRepository, PersistenceError, SerializedEvent},
 };
+use futures_util::FutureExt;
 use postgres_es::PostgresEventRepository;
 use quick_cache::sync::Cache;
 use sqlite_es::SqliteEventRepository;
@@ -29,7 +30,7 @@ use uuid::Uuid;
 use super::{
     Database, Error,
     aggregate::{self, NotesSlot},
-    append::{Append, Origin},
+    append::{self, Append, Origin},
     commands::{self, Idempotency},
     database::Transaction,
     execution::{Execution, Outcome},
@@ -49,6 +50,8 @@ pub const CACHE_WEIGHT: u64 = 2_000_000;
 pub const DEADLINE: Duration = Duration::from_secs(8);
 const CACHED_ORGANIZATIONS: usize = 10_000;
 const WAITING_APPENDS: usize = 1024;
+/// How many commands one transaction writes.
+const AT_ONCE: usize = 128;
 
 /// A command with what belongs to its events and is not decided.
 #[derive(Clone, Debug)]
@@ -117,17 +120,47 @@ struct Job {
     done: oneshot::Sender<Result<(), Error>>,
 }
 
-/// The one task that appends. It ends when the last ledger is dropped.
+/// The one task that appends: everything that waits in one transaction, and while that is under way, the next gathers.
+/// It ends when the last ledger is dropped.
 async fn write(database: Database, mut jobs: mpsc::Receiver<Job>) {
-    while let Some(Job { append, done }) = jobs.recv().await {
-        let result = async {
-            let mut transaction = database.begin_append().await?;
-            append.run(&mut transaction).await?;
-            transaction.commit().await
-        };
-        // Whoever asked may have given up; what was committed stays committed.
-        let _ = done.send(result.await);
+    let mut waiting = Vec::with_capacity(AT_ONCE);
+    while jobs.recv_many(&mut waiting, AT_ONCE).await > 0 {
+        let group = std::mem::take(&mut waiting);
+        // A mistake of ours ends who waited for it, as a command that failed, and nobody after them.
+        let _ = AssertUnwindSafe(write_group(&database, group)).catch_unwind().await;
     }
+}
+
+async fn write_group(database: &Database, group: Vec<Job>) {
+    let appends: Vec<_> = group.iter().map(|job| &job.append).collect();
+    let results = match commit(database, &appends).await {
+        Ok(written) => written.into_iter().map(|written| if written { Ok(()) } else { Err(Error::Conflict) }).collect(),
+        Err(error) if appends.len() == 1 => vec![Err(error)],
+        // One that fails does not fail its neighbours.
+        Err(_) => {
+            let mut results = Vec::with_capacity(appends.len());
+            for append in appends {
+                results.push(match commit(database, &[append]).await {
+                    Ok(written) if written == [true] => Ok(()),
+                    Ok(_) => Err(Error::Conflict),
+                    Err(error) => Err(error),
+                });
+            }
+            results
+        }
+    };
+    for (job, result) in group.into_iter().zip(results) {
+        // Whoever asked may have given up; what was committed stays committed.
+        let _ = job.done.send(result);
+    }
+}
+
+/// Appends in one transaction, and says of each whether it was written.
+async fn commit(database: &Database, appends: &[&Append]) -> Result<Vec<bool>, Error> {
+    let mut transaction = database.begin_append().await?;
+    let written = append::run(&mut transaction, appends).await?;
+    transaction.commit().await?;
+    Ok(written)
 }
 
 impl Ledger {
@@ -330,7 +363,9 @@ impl Ledger {
     /// Has it written, by the writer or in the transaction that holds the lock.
     pub(super) async fn append(&self, append: Append, transaction: Option<Transaction>) -> Result<(), Error> {
         if let Some(mut transaction) = transaction {
-            append.run(&mut transaction).await?;
+            if append::run(&mut transaction, &[&append]).await? != [true] {
+                return Err(Error::Conflict);
+            }
             return transaction.commit().await;
         }
         let (done, result) = oneshot::channel();

@@ -5,11 +5,12 @@ use uuid::Uuid;
 use super::{
     Database, Error,
     aggregate::Recorded,
-    database::{Transaction, like_pattern},
+    database::like_pattern,
     history,
     page::{Direction, Key, Page, Position, Window},
     roles::{JOINED, JoinedRole},
-    statement::Statement,
+    statement::{Statement, Value},
+    write::Write,
 };
 use crate::domain::{
     Actor, OrganizationId, RoleId, Timestamp, UserId,
@@ -286,106 +287,89 @@ pub async fn news(
     }))
 }
 
-pub(super) async fn project(transaction: &mut Transaction, recorded: &Recorded) -> Result<(), Error> {
-    let (user, statement) = match &recorded.event {
+/// The person's row is held by the transaction, so that a rename at the same moment is not missed by both sides.
+const JOIN: &str = "INSERT INTO members (organization_id, user_id, version, role_id, status, joined_at, \
+     invited_by_kind, invited_by_id, name_key, email_key, search_key, last_login_at) \
+     SELECT v.organization_id, v.user_id, v.version, v.role_id, 'ACTIVE', v.joined_at, \
+     v.invited_by_kind, v.invited_by_id, u.name_key, u.email_key, \
+     u.name_key || v.line || u.email_key, u.last_login_at FROM v JOIN users u ON u.user_id = v.user_id \
+     WHERE TRUE ON CONFLICT (organization_id, user_id) DO UPDATE SET version = excluded.version, \
+     role_id = excluded.role_id, status = excluded.status, joined_at = excluded.joined_at, \
+     invited_by_kind = excluded.invited_by_kind, invited_by_id = excluded.invited_by_id";
+
+pub(super) fn project(recorded: &Recorded) -> Vec<Write> {
+    let organization = recorded.organization;
+    match &recorded.event {
         Event::MemberJoined { user_id, role_id, invited_by, .. } => {
-            belong(transaction, recorded.organization, *user_id, true).await?;
-            // The person's row is held, so that a rename at the same moment is not missed by both sides.
-            let share = transaction.share_lock();
-            let statement = Statement::new(format!(
-                "INSERT INTO members (organization_id, user_id, version, role_id, status, joined_at, \
-                 invited_by_kind, invited_by_id, name_key, email_key, search_key, last_login_at) \
-                 SELECT $1, $2, $3, $4, 'ACTIVE', $5, $6, $7, u.name_key, u.email_key, \
-                 u.name_key || $8 || u.email_key, u.last_login_at FROM users u WHERE u.user_id = $2{share} \
-                 ON CONFLICT (organization_id, user_id) DO UPDATE SET version = excluded.version, \
-                 role_id = excluded.role_id, status = excluded.status, joined_at = excluded.joined_at, \
-                 invited_by_kind = excluded.invited_by_kind, invited_by_id = excluded.invited_by_id"
-            ))
-            .bind(recorded.organization.0)
-            .bind(user_id.0)
-            .bind(recorded.sequence)
-            .bind(role_id.0)
-            .bind(recorded.recorded_at)
-            .bind(invited_by.map(|actor| actor.kind().to_owned()))
-            .bind(invited_by.map(Actor::id))
-            .bind("\n");
-            (*user_id, statement)
+            let join = Write::text(JOIN)
+                .with("organization_id", organization.0)
+                .with("user_id", user_id.0)
+                .with("version", recorded.sequence)
+                .with("role_id", role_id.0)
+                .with("joined_at", recorded.recorded_at)
+                .with("invited_by_kind", invited_by.map(|actor| actor.kind().to_owned()))
+                .with("invited_by_id", invited_by.map(Actor::id))
+                .with("line", "\n");
+            [vec![belong(organization, *user_id, true), join], begin_period(recorded, *user_id)].concat()
         }
-        Event::MemberRoleChanged { user_id, to, .. } => (*user_id, update(recorded, *user_id, "role_id").bind(to.0)),
-        Event::MemberOwnershipTransferred { user_id, to, former_owner_id, former_owner_role_id, .. } => {
-            for (user, role) in [(former_owner_id, former_owner_role_id), (user_id, to)] {
-                update(recorded, *user, "role_id").bind(role.0).run_in(transaction).await?;
-                begin_period(transaction, recorded, *user).await?;
-            }
-            return Ok(());
-        }
-        Event::MemberDeactivated { user_id } => (*user_id, update(recorded, *user_id, "status").bind("INACTIVE")),
-        Event::MemberReactivated { user_id } => (*user_id, update(recorded, *user_id, "status").bind("ACTIVE")),
+        Event::MemberRoleChanged { user_id, to, .. } => changed(recorded, *user_id, ("role_id", to.0.into())),
+        Event::MemberOwnershipTransferred { user_id, to, former_owner_id, former_owner_role_id, .. } => [
+            changed(recorded, *former_owner_id, ("role_id", former_owner_role_id.0.into())),
+            changed(recorded, *user_id, ("role_id", to.0.into())),
+        ]
+        .concat(),
+        Event::MemberDeactivated { user_id } => changed(recorded, *user_id, ("status", "INACTIVE".into())),
+        Event::MemberReactivated { user_id } => changed(recorded, *user_id, ("status", "ACTIVE".into())),
         Event::MemberRemoved { user_id, .. } | Event::MemberLeft { user_id, .. } => {
-            belong(transaction, recorded.organization, *user_id, false).await?;
-            (*user_id, update(recorded, *user_id, "status").bind("FORMER"))
+            let mut writes = vec![belong(organization, *user_id, false)];
+            writes.extend(changed(recorded, *user_id, ("status", "FORMER".into())));
+            writes
         }
-        _ => return Ok(()),
-    };
-    statement.run_in(transaction).await?;
-    begin_period(transaction, recorded, user).await
+        _ => Vec::new(),
+    }
 }
 
-fn update(recorded: &Recorded, user: UserId, column: &str) -> Statement {
-    Statement::new(format!(
-        "UPDATE members SET version = $1, {column} = $4 WHERE organization_id = $2 AND user_id = $3"
-    ))
-    .bind(recorded.sequence)
-    .bind(recorded.organization.0)
-    .bind(user.0)
+/// Another value in a member's row, and the period that begins with it.
+fn changed(recorded: &Recorded, user: UserId, (column, value): (&'static str, Value)) -> Vec<Write> {
+    let key = [("organization_id", recorded.organization.0.into()), ("user_id", user.0.into())];
+    let mut writes = vec![Write::update("members", key).with("version", recorded.sequence).with(column, value)];
+    writes.extend(begin_period(recorded, user));
+    writes
 }
 
 /// Ends the open period and begins one with what the member is now.
-async fn begin_period(transaction: &mut Transaction, recorded: &Recorded, user: UserId) -> Result<(), Error> {
-    Statement::new(
-        "UPDATE member_history SET to_sequence = $3, until_at = $4 \
-         WHERE organization_id = $1 AND user_id = $2 AND to_sequence = $5",
-    )
-    .bind(recorded.organization.0)
-    .bind(user.0)
-    .bind(recorded.sequence)
-    .bind(recorded.recorded_at)
-    .bind(i64::MAX)
-    .run_in(transaction)
-    .await?;
-    Statement::new(
+fn begin_period(recorded: &Recorded, user: UserId) -> Vec<Write> {
+    let end = Write::text(
+        "UPDATE member_history AS t SET to_sequence = v.sequence, until_at = v.at FROM v \
+         WHERE t.organization_id = v.organization_id AND t.user_id = v.user_id AND t.to_sequence = v.open",
+    );
+    let begin = Write::text(
         "INSERT INTO member_history \
          (organization_id, user_id, from_sequence, to_sequence, role_id, status, joined_at, from_at, \
          invited_by_kind, invited_by_id) \
-         SELECT m.organization_id, m.user_id, $3, $5, m.role_id, m.status, m.joined_at, $4, \
+         SELECT m.organization_id, m.user_id, v.sequence, v.open, m.role_id, m.status, m.joined_at, v.at, \
          m.invited_by_kind, m.invited_by_id \
-         FROM members m WHERE m.organization_id = $1 AND m.user_id = $2",
-    )
-    .bind(recorded.organization.0)
-    .bind(user.0)
-    .bind(recorded.sequence)
-    .bind(recorded.recorded_at)
-    .bind(i64::MAX)
-    .run_in(transaction)
-    .await
-    .map(|_| ())
+         FROM v JOIN members m ON m.organization_id = v.organization_id AND m.user_id = v.user_id",
+    );
+    let period = |write: Write| {
+        write
+            .with("organization_id", recorded.organization.0)
+            .with("user_id", user.0)
+            .with("sequence", recorded.sequence)
+            .with("at", recorded.recorded_at)
+            .with("open", i64::MAX)
+    };
+    vec![period(end), period(begin)]
 }
 
 /// Notes in the registry whether a person belongs to an organization.
-async fn belong(
-    transaction: &mut Transaction,
-    organization: OrganizationId,
-    user: UserId,
-    current: bool,
-) -> Result<(), Error> {
-    Statement::new(
-        "INSERT INTO user_organizations (user_id, organization_id, current) VALUES ($1, $2, $3) \
+fn belong(organization: OrganizationId, user: UserId, current: bool) -> Write {
+    Write::text(
+        "INSERT INTO user_organizations (user_id, organization_id, current) \
+         SELECT v.user_id, v.organization_id, v.current FROM v WHERE TRUE \
          ON CONFLICT (user_id, organization_id) DO UPDATE SET current = excluded.current",
     )
-    .bind(user.0)
-    .bind(organization.0)
-    .bind(current)
-    .run_in(transaction)
-    .await
-    .map(|_| ())
+    .with("user_id", user.0)
+    .with("organization_id", organization.0)
+    .with("current", current)
 }

@@ -49,6 +49,7 @@ pub mod standing;
 pub mod statement;
 pub mod users;
 pub mod verify;
+mod write;
 
 pub use database::Database;
 pub use ledger::Ledger;

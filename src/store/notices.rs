@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     Database, Error, aggregate::Recorded, column, database::Transaction, history, hot, number, outbox,
-    statement::Statement,
+    statement::Statement, write::Write,
 };
 use crate::domain::{
     Actor, OrganizationId, Timestamp, UserId,
@@ -43,16 +43,11 @@ pub fn begin_of(minute: u64) -> Timestamp {
 }
 
 /// Notes that something happened, to be told when its minute is over.
-pub(super) async fn gather(
-    transaction: &mut Transaction,
-    organization: OrganizationId,
-    by: Actor,
-    (recorded_at, now): (Timestamp, Timestamp),
-) -> Result<(), Error> {
+pub(super) fn gather(organization: OrganizationId, by: Actor, (recorded_at, now): (Timestamp, Timestamp)) -> Write {
     let generation = minute_of(recorded_at);
     let kind = outbox::Kind::Gathering;
     let gathering = outbox::NewLetter { kind, organization: Some(organization), subject: organization.0, generation };
-    outbox::gather(transaction, &gathering, by, (now, begin_of(generation + 1) + REST)).await
+    outbox::gather(&gathering, by, (now, begin_of(generation + 1) + REST))
 }
 
 /// The events of a minute, at most [`EVENTS`].

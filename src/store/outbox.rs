@@ -7,7 +7,8 @@ use super::{
     Database, Error,
     database::Transaction,
     number,
-    statement::{Statement, Value},
+    statement::Statement,
+    write::{self, Write},
 };
 use crate::domain::{Actor, OrganizationId, Timestamp};
 
@@ -70,56 +71,42 @@ impl NewLetter {
     }
 }
 
-/// Puts letters into the outbox, in one statement; one that is there already stays as it is.
+impl NewLetter {
+    /// Puts the letter into the outbox; one that is there already stays as it is.
+    pub(super) fn enqueue(&self, now: Timestamp) -> Write {
+        self.place(Write::insert_new("outbox"), now).with("next_attempt_at", now)
+    }
+
+    fn place(&self, write: Write, now: Timestamp) -> Write {
+        write
+            .with("letter_id", self.id())
+            .with("kind", self.kind.name())
+            .with("organization_id", self.organization.map(|organization| organization.0))
+            .with("subject_id", self.subject)
+            .with("generation", self.generation)
+            .with("state", "PENDING")
+            .with("attempts", 0_u32)
+            .with("created_at", now)
+    }
+}
+
+/// Puts letters into the outbox, in one statement.
 pub(super) async fn enqueue(transaction: &mut Transaction, letters: &[NewLetter], now: Timestamp) -> Result<(), Error> {
-    if letters.is_empty() {
-        return Ok(());
-    }
-    let mut statement = Statement::new(
-        "INSERT INTO outbox (letter_id, kind, organization_id, subject_id, generation, state, attempts, \
-         created_at, next_attempt_at) VALUES ",
-    );
-    for (index, letter) in letters.iter().enumerate() {
-        statement.push(if index == 0 { "" } else { ", " }).push_list([
-            Value::from(letter.id()),
-            letter.kind.name().into(),
-            letter.organization.map(|organization| organization.0).into(),
-            letter.subject.into(),
-            letter.generation.into(),
-            "PENDING".into(),
-            0_u32.into(),
-            now.into(),
-            now.into(),
-        ]);
-    }
-    statement.push(" ON CONFLICT (letter_id) DO NOTHING");
-    statement.run_in(transaction).await.map(|_| ())
+    write::run_all(transaction, letters.iter().map(|letter| vec![letter.enqueue(now)])).await
 }
 
 /// Notes that something happened in a minute of an organization, to be told once the time has come. It is noted once
 /// for all commands of the minute, and not at all where there is nobody but who did it.
-pub(super) async fn gather(
-    transaction: &mut Transaction,
-    gathering: &NewLetter,
-    by: Actor,
-    (now, due): (Timestamp, Timestamp),
-) -> Result<(), Error> {
-    Statement::new(
+pub(super) fn gather(gathering: &NewLetter, by: Actor, (now, due): (Timestamp, Timestamp)) -> Write {
+    let gather = Write::text(
         "INSERT INTO outbox (letter_id, kind, organization_id, subject_id, generation, state, attempts, \
-         created_at, next_attempt_at) SELECT $1, $2, $3, $3, $4, 'PENDING', 0, $5, $6 \
-         WHERE EXISTS (SELECT 1 FROM members m WHERE m.organization_id = $3 AND m.user_id <> $7) \
+         created_at, next_attempt_at) \
+         SELECT v.letter_id, v.kind, v.organization_id, v.subject_id, v.generation, v.state, v.attempts, \
+         v.created_at, v.due FROM v WHERE EXISTS \
+         (SELECT 1 FROM members m WHERE m.organization_id = v.organization_id AND m.user_id <> v.by_id) \
          ON CONFLICT (letter_id) DO NOTHING",
-    )
-    .bind(gathering.id())
-    .bind(gathering.kind.name())
-    .bind(gathering.subject)
-    .bind(gathering.generation)
-    .bind(now)
-    .bind(due)
-    .bind(by.id())
-    .run_in(transaction)
-    .await
-    .map(|_| ())
+    );
+    gathering.place(gather, now).with("due", due).with("by_id", by.id())
 }
 
 /// A letter that a courier has taken.

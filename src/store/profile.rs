@@ -7,12 +7,12 @@ use uuid::Uuid;
 use super::{
     Database, Error,
     aggregate::Recorded,
-    database::Transaction,
     number,
     page::{Direction, Page, Window},
     projection,
     roles::{self, JOINED},
     statement::{Statement, Value},
+    write::Write,
 };
 use crate::domain::{
     OrganizationId, Timestamp, UserId,
@@ -150,44 +150,42 @@ pub async fn sequence_at(database: &Database, organization: OrganizationId, at: 
     Ok(row.map_or(0, |(sequence,)| number(sequence)))
 }
 
-pub(super) async fn project(transaction: &mut Transaction, recorded: &Recorded) -> Result<(), Error> {
-    let statement = match &recorded.event {
+pub(super) fn project(recorded: &Recorded) -> Vec<Write> {
+    let write = match &recorded.event {
         Event::OrganizationCreated { kind, name, description } => {
-            roles::insert_built_in(transaction, recorded.organization, *kind).await?;
-            Statement::new(
-                "INSERT INTO organizations \
-                 (version, organization_id, kind, name, description, default_role_id, created_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7)",
-            )
-            .bind(recorded.sequence)
-            .bind(recorded.organization.0)
-            .bind(kind.rules().name)
-            .bind(name)
-            .bind(description.clone())
-            .bind(kind.rules().default_invitation_role().id.0)
-            .bind(recorded.recorded_at)
+            let mut writes = roles::insert_built_in(recorded.organization, *kind);
+            writes.push(
+                Write::insert("organizations")
+                    .with("version", recorded.sequence)
+                    .with("organization_id", recorded.organization.0)
+                    .with("kind", kind.rules().name)
+                    .with("name", name)
+                    .with("description", description.clone())
+                    .with("default_role_id", kind.rules().default_invitation_role().id.0)
+                    .with("created_at", recorded.recorded_at),
+            );
+            return writes;
         }
-        Event::OrganizationRenamed { to, .. } => update(recorded, "name").bind(to),
-        Event::OrganizationDescriptionChanged { to, .. } => update(recorded, "description").bind(to.clone()),
-        Event::OrganizationLogoChanged { to, .. } => update(recorded, "logo").bind(to.map(|logo| logo.to_string())),
-        Event::OrganizationDefaultRoleChanged { to, .. } => update(recorded, "default_role_id").bind(to.0),
+        Event::OrganizationRenamed { to, .. } => update(recorded).with("name", to),
+        Event::OrganizationDescriptionChanged { to, .. } => update(recorded).with("description", to.clone()),
+        Event::OrganizationLogoChanged { to, .. } => update(recorded).with("logo", to.map(|logo| logo.to_string())),
+        Event::OrganizationDefaultRoleChanged { to, .. } => update(recorded).with("default_role_id", to.0),
         Event::OrganizationCertificationRequested { .. } => certified(recorded, Certification::Requested),
         Event::OrganizationCertified {} => certified(recorded, Certification::Certified),
         Event::OrganizationCertificationRejected {} => certified(recorded, Certification::Rejected),
-        Event::OrganizationDeleted {} => return erase(transaction, recorded.organization, &projection::TABLES).await,
-        _ => return Ok(()),
+        Event::OrganizationDeleted {} => return erase(recorded.organization, &projection::TABLES),
+        _ => return Vec::new(),
     };
-    statement.run_in(transaction).await.map(|_| ())
+    vec![write]
 }
 
-fn update(recorded: &Recorded, column: &str) -> Statement {
-    Statement::new(format!("UPDATE organizations SET version = $1, {column} = $3 WHERE organization_id = $2"))
-        .bind(recorded.sequence)
-        .bind(recorded.organization.0)
+fn update(recorded: &Recorded) -> Write {
+    let key = [("organization_id", recorded.organization.0.into())];
+    Write::update("organizations", key).with("version", recorded.sequence)
 }
 
-fn certified(recorded: &Recorded, certification: Certification) -> Statement {
-    update(recorded, "certification").bind(certification.name())
+fn certified(recorded: &Recorded, certification: Certification) -> Write {
+    update(recorded).with("certification", certification.name())
 }
 
 /// The organizations whose request for certification is open, with their names; at most 1,000, in the order of
@@ -202,20 +200,11 @@ pub async fn requests_for_certification(database: &Database) -> Result<Vec<(Orga
     Ok(rows.into_iter().map(|(id, name)| (OrganizationId(id), name)).collect())
 }
 
-/// Erases what stands beside the ledger of an organization that has ended.
-pub(super) async fn erase_facts(transaction: &mut Transaction, organization: OrganizationId) -> Result<(), Error> {
-    erase(transaction, organization, &projection::FACTS).await
-}
-
 /// Takes an organization's rows out of tables.
-pub(super) async fn erase(
-    transaction: &mut Transaction,
-    organization: OrganizationId,
-    tables: &[&str],
-) -> Result<(), Error> {
-    for table in tables {
-        let text = format!("DELETE FROM {table} WHERE organization_id = $1");
-        Statement::new(text).bind(organization.0).run_in(transaction).await?;
-    }
-    Ok(())
+pub(super) fn erase(organization: OrganizationId, tables: &[&str]) -> Vec<Write> {
+    let erase = |table: &&str| {
+        let text = format!("DELETE FROM {table} WHERE organization_id IN (SELECT v.organization_id FROM v)");
+        Write::text(text).with("organization_id", organization.0)
+    };
+    tables.iter().map(erase).collect()
 }

@@ -1,20 +1,19 @@
-//! Events to rows: each noun writes its own, in the transaction of the append or of a rebuild.
+//! Events to rows: each noun says what is to be written, in the transaction of the append or of a rebuild.
 
-use super::{
-    Error, aggregate::Recorded, api_keys, database::Transaction, history, invitations, members, profile, roles,
-};
+use super::{Error, aggregate::Recorded, api_keys, history, invitations, members, profile, roles, write::Write};
 use crate::domain::organization::Target;
 
-/// Writes what an event changes in the rows that queries read.
-pub(super) async fn project(transaction: &mut Transaction, recorded: &Recorded) -> Result<(), Error> {
-    history::project(transaction, recorded).await?;
-    match recorded.event.target() {
-        Target::Organization => profile::project(transaction, recorded).await,
-        Target::Member(_) => members::project(transaction, recorded).await,
-        Target::Invitation(_) => invitations::project(transaction, recorded).await,
-        Target::Role(_) => roles::project(transaction, recorded).await,
-        Target::ApiKey(_) => api_keys::project(transaction, recorded).await,
-    }
+/// What an event changes in the rows that queries read.
+pub(super) fn project(recorded: &Recorded) -> Result<Vec<Write>, Error> {
+    let mut writes = vec![history::project(recorded)];
+    writes.extend(match recorded.event.target() {
+        Target::Organization => profile::project(recorded),
+        Target::Member(_) => members::project(recorded),
+        Target::Invitation(_) => invitations::project(recorded),
+        Target::Role(_) => roles::project(recorded),
+        Target::ApiKey(_) => api_keys::project(recorded)?,
+    });
+    Ok(writes)
 }
 
 /// The tables that are made from the ledger alone, and made anew by a rebuild.

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{
-    Database, Error, aggregate::EventRow, database::Transaction, hot, profile, projection, statement::Statement,
+    Database, Error, aggregate::EventRow, database::Transaction, hot, profile, projection, statement::Statement, write,
 };
 use crate::domain::OrganizationId;
 
@@ -61,7 +61,7 @@ async fn rebuild_one(database: &Database, organization: OrganizationId) -> Resul
     let mut transaction = database.begin().await?;
     let Some(head) = hot::head_in(&mut transaction, organization).await? else { return Ok(0) };
     hold_people(&mut transaction, organization).await?;
-    profile::erase(&mut transaction, organization, &projection::TABLES).await?;
+    write::run_all(&mut transaction, [profile::erase(organization, &projection::TABLES)]).await?;
     let mut done = 0;
     loop {
         let rows: Vec<EventRow> = Statement::new(format!(
@@ -78,7 +78,7 @@ async fn rebuild_one(database: &Database, organization: OrganizationId) -> Resul
         }
         for row in rows {
             let recorded = row.decode()?;
-            projection::project(&mut transaction, &recorded).await?;
+            write::run_all(&mut transaction, [projection::project(&recorded)?]).await?;
             done = recorded.sequence;
         }
     }

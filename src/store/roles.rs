@@ -5,13 +5,7 @@ use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
-use super::{
-    Database, Error,
-    aggregate::Recorded,
-    column,
-    database::Transaction,
-    statement::{Statement, Value},
-};
+use super::{Database, Error, aggregate::Recorded, column, statement::Statement, write::Write};
 use crate::domain::{
     OrganizationId, RoleId, Timestamp,
     organization::{Event, Kind, kinds::BuiltInRole},
@@ -173,11 +167,7 @@ pub async fn invitation_counts(
 }
 
 /// Writes the roles that every organization of the kind has.
-pub(super) async fn insert_built_in(
-    transaction: &mut Transaction,
-    organization: OrganizationId,
-    kind: Kind,
-) -> Result<(), Error> {
+pub(super) fn insert_built_in(organization: OrganizationId, kind: Kind) -> Vec<Write> {
     let row = |role: &BuiltInRole| RoleRow {
         role_id: role.id.0,
         key: role.key.to_owned(),
@@ -189,68 +179,54 @@ pub(super) async fn insert_built_in(
         built_in: true,
         version: 1,
     };
-    insert(organization, kind.rules().roles.iter().map(row)).run_in(transaction).await?;
-    begin_periods(transaction, organization, 1).await
+    let mut writes: Vec<_> = kind.rules().roles.iter().map(|role| insert(organization, row(role))).collect();
+    writes.push(begin_periods(organization, 1));
+    writes
 }
 
 /// Begins a period of each role that the event with this sequence made or changed.
-async fn begin_periods(
-    transaction: &mut Transaction,
-    organization: OrganizationId,
-    sequence: u64,
-) -> Result<(), Error> {
-    Statement::new(format!(
+fn begin_periods(organization: OrganizationId, sequence: u64) -> Write {
+    const RETOLD: &str =
+        "r.role_id, r.key, r.name, r.description, r.level, r.permissions, r.owner, r.built_in, r.version";
+    Write::text(format!(
         "INSERT INTO role_history (organization_id, {COLUMNS}, deleted, from_sequence, to_sequence) \
-         SELECT organization_id, {COLUMNS}, deleted, $2, $3 FROM roles WHERE organization_id = $1 AND version = $2"
+         SELECT r.organization_id, {RETOLD}, r.deleted, v.sequence, v.open \
+         FROM v JOIN roles r ON r.organization_id = v.organization_id AND r.version = v.sequence"
     ))
-    .bind(organization.0)
-    .bind(sequence)
-    .bind(i64::MAX)
-    .run_in(transaction)
-    .await
-    .map(|_| ())
+    .with("organization_id", organization.0)
+    .with("sequence", sequence)
+    .with("open", i64::MAX)
 }
 
 /// Ends the open period of a role.
-async fn end_period(transaction: &mut Transaction, recorded: &Recorded, role: RoleId) -> Result<(), Error> {
-    Statement::new(
-        "UPDATE role_history SET to_sequence = $3 WHERE organization_id = $1 AND role_id = $2 AND to_sequence = $4",
+fn end_period(recorded: &Recorded, role: RoleId) -> Write {
+    Write::text(
+        "UPDATE role_history AS t SET to_sequence = v.sequence FROM v \
+         WHERE t.organization_id = v.organization_id AND t.role_id = v.role_id AND t.to_sequence = v.open",
     )
-    .bind(recorded.organization.0)
-    .bind(role.0)
-    .bind(recorded.sequence)
-    .bind(i64::MAX)
-    .run_in(transaction)
-    .await
-    .map(|_| ())
+    .with("organization_id", recorded.organization.0)
+    .with("role_id", role.0)
+    .with("sequence", recorded.sequence)
+    .with("open", i64::MAX)
 }
 
-fn insert(organization: OrganizationId, rows: impl IntoIterator<Item = RoleRow>) -> Statement {
-    let mut statement = Statement::new(format!("INSERT INTO roles (organization_id, {COLUMNS}) VALUES "));
-    let mut separator = "";
-    for row in rows {
-        statement.push(separator).push_list([
-            Value::from(organization.0),
-            row.role_id.into(),
-            row.key.into(),
-            row.name.into(),
-            row.description.into(),
-            row.level.into(),
-            row.permissions.into(),
-            row.owner.into(),
-            row.built_in.into(),
-            row.version.into(),
-        ]);
-        separator = ", ";
-    }
-    statement
+fn insert(organization: OrganizationId, row: RoleRow) -> Write {
+    Write::insert("roles")
+        .with("organization_id", organization.0)
+        .with("role_id", row.role_id)
+        .with("key", row.key)
+        .with("name", row.name)
+        .with("description", row.description)
+        .with("level", row.level)
+        .with("permissions", row.permissions)
+        .with("owner", row.owner)
+        .with("built_in", row.built_in)
+        .with("version", row.version)
 }
 
-pub(super) async fn project(transaction: &mut Transaction, recorded: &Recorded) -> Result<(), Error> {
-    if let Event::RoleUpdated { role_id, .. } | Event::RoleDeleted { role_id, .. } = &recorded.event {
-        end_period(transaction, recorded, *role_id).await?;
-    }
-    let statement = match &recorded.event {
+pub(super) fn project(recorded: &Recorded) -> Vec<Write> {
+    let organization = recorded.organization;
+    let change = match &recorded.event {
         Event::RoleCreated { role_id, key, name, description, level, permissions } => {
             let row = RoleRow {
                 role_id: role_id.0,
@@ -263,37 +239,33 @@ pub(super) async fn project(transaction: &mut Transaction, recorded: &Recorded) 
                 built_in: false,
                 version: column(recorded.sequence),
             };
-            insert(recorded.organization, [row])
+            return vec![insert(organization, row), begin_periods(organization, recorded.sequence)];
         }
         Event::RoleUpdated { role_id, name, description, level, permissions } => {
-            edit(recorded, *role_id, |statement| {
-                if let Some(change) = name {
-                    statement.push(", name = ").push_value(&change.to);
-                }
-                if let Some(change) = description {
-                    statement.push(", description = ").push_value(change.to.clone());
-                }
-                if let Some(change) = level {
-                    statement.push(", level = ").push_value(u32::from(change.to));
-                }
-                if let Some(change) = permissions {
-                    statement.push(", permissions = ").push_value(change.to.bits());
-                }
-            })
+            let mut write = update(recorded, *role_id);
+            if let Some(change) = name {
+                write = write.with("name", &change.to);
+            }
+            if let Some(change) = description {
+                write = write.with("description", change.to.clone());
+            }
+            if let Some(change) = level {
+                write = write.with("level", u32::from(change.to));
+            }
+            if let Some(change) = permissions {
+                write = write.with("permissions", change.to.bits());
+            }
+            [end_period(recorded, *role_id), write]
         }
-        Event::RoleDeleted { role_id, .. } => edit(recorded, *role_id, |statement| {
-            statement.push(", deleted = ").push_value(true);
-        }),
-        _ => return Ok(()),
+        Event::RoleDeleted { role_id, .. } => {
+            [end_period(recorded, *role_id), update(recorded, *role_id).with("deleted", true)]
+        }
+        _ => return Vec::new(),
     };
-    statement.run_in(transaction).await?;
-    begin_periods(transaction, recorded.organization, recorded.sequence).await
+    change.into_iter().chain([begin_periods(organization, recorded.sequence)]).collect()
 }
 
-fn edit(recorded: &Recorded, role: RoleId, set: impl FnOnce(&mut Statement)) -> Statement {
-    let mut statement = Statement::new("UPDATE roles SET version = $1").bind(recorded.sequence);
-    set(&mut statement);
-    statement.push(" WHERE organization_id = ").push_value(recorded.organization.0);
-    statement.push(" AND role_id = ").push_value(role.0);
-    statement
+fn update(recorded: &Recorded, role: RoleId) -> Write {
+    let key = [("organization_id", recorded.organization.0.into()), ("role_id", role.0.into())];
+    Write::update("roles", key).with("version", recorded.sequence)
 }

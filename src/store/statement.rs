@@ -142,6 +142,8 @@ impl<T> Row for T where T: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, Sqli
 pub struct Statement {
     text: String,
     values: Vec<Value>,
+    /// Whether a connection keeps it prepared.
+    kept: bool,
 }
 
 macro_rules! bound {
@@ -166,7 +168,7 @@ macro_rules! bound {
 impl Statement {
     /// A statement that begins with this text.
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), values: Vec::new() }
+        Self { text: text.into(), values: Vec::new(), kept: true }
     }
 
     /// Gives the next placeholder its value.
@@ -174,6 +176,12 @@ impl Statement {
     pub fn bind(mut self, value: impl Into<Value>) -> Self {
         self.values.push(value.into());
         self
+    }
+
+    /// The same, but prepared anew each time: there are too many of its kind to be kept.
+    #[must_use]
+    pub fn anew(self) -> Self {
+        Self { kept: false, ..self }
     }
 
     /// Adds text.
@@ -213,14 +221,14 @@ impl Statement {
 
     /// Reads every row.
     pub async fn all<T: Row>(self, database: &Database) -> Result<Vec<T>, Error> {
-        let Self { text, values } = self;
-        Ok(on!(database, |pool| bound!(sqlx::query_as(&text), values).fetch_all(pool).await)?)
+        let Self { text, values, kept } = self;
+        Ok(on!(database, |pool| bound!(sqlx::query_as(&text).persistent(kept), values).fetch_all(pool).await)?)
     }
 
     /// Reads one row, if there is one.
     pub async fn optional<T: Row>(self, database: &Database) -> Result<Option<T>, Error> {
-        let Self { text, values } = self;
-        Ok(on!(database, |pool| bound!(sqlx::query_as(&text), values).fetch_optional(pool).await)?)
+        let Self { text, values, kept } = self;
+        Ok(on!(database, |pool| bound!(sqlx::query_as(&text).persistent(kept), values).fetch_optional(pool).await)?)
     }
 
     /// Reads one number.
@@ -231,8 +239,10 @@ impl Statement {
 
     /// Reads every row inside a transaction.
     pub async fn all_in<T: Row>(self, transaction: &mut Transaction) -> Result<Vec<T>, Error> {
-        let Self { text, values } = self;
-        Ok(within!(transaction, |connection| bound!(sqlx::query_as(&text), values).fetch_all(connection).await)?)
+        let Self { text, values, kept } = self;
+        Ok(within!(transaction, |connection| bound!(sqlx::query_as(&text).persistent(kept), values)
+            .fetch_all(connection)
+            .await)?)
     }
 
     /// Reads every row inside a transaction, as it is shown.
@@ -241,9 +251,9 @@ impl Statement {
         transaction: &mut Transaction,
         columns: &[Holds],
     ) -> Result<Vec<Vec<serde_json::Value>>, Error> {
-        let Self { text, values } = self;
+        let Self { text, values, kept } = self;
         let cells: Result<Vec<_>, sqlx::Error> = within!(transaction, |connection| {
-            let rows = bound!(sqlx::query(&text), values).fetch_all(connection).await?;
+            let rows = bound!(sqlx::query(&text).persistent(kept), values).fetch_all(connection).await?;
             rows.iter().map(|row| cells!(row, columns)).collect()
         });
         Ok(cells?)
@@ -251,14 +261,16 @@ impl Statement {
 
     /// Reads one row inside a transaction, if there is one.
     pub async fn optional_in<T: Row>(self, transaction: &mut Transaction) -> Result<Option<T>, Error> {
-        let Self { text, values } = self;
-        Ok(within!(transaction, |connection| bound!(sqlx::query_as(&text), values).fetch_optional(connection).await)?)
+        let Self { text, values, kept } = self;
+        Ok(within!(transaction, |connection| bound!(sqlx::query_as(&text).persistent(kept), values)
+            .fetch_optional(connection)
+            .await)?)
     }
 
     /// Writes inside a transaction, and says how many rows.
     pub async fn run_in(self, transaction: &mut Transaction) -> Result<u64, Error> {
-        let Self { text, values } = self;
-        Ok(within!(transaction, |connection| bound!(sqlx::query(&text), values)
+        let Self { text, values, kept } = self;
+        Ok(within!(transaction, |connection| bound!(sqlx::query(&text).persistent(kept), values)
             .execute(connection)
             .await
             .map(|done| done.rows_affected()))?)

@@ -102,15 +102,15 @@ async fn resolve_in(transaction: &mut Transaction, wanted: &[NewUser], now: Time
     select.all_in(transaction).await
 }
 
-/// Holds people as they are until the transaction ends; a conflict, where one of them is being erased or is gone.
-pub(super) async fn hold(transaction: &mut Transaction, people: &BTreeSet<Uuid>) -> Result<(), Error> {
+/// Holds people as they are until the transaction ends, and says who is there and not being erased.
+pub(super) async fn hold(transaction: &mut Transaction, people: &BTreeSet<Uuid>) -> Result<BTreeSet<Uuid>, Error> {
     if people.is_empty() {
-        return Ok(());
+        return Ok(BTreeSet::new());
     }
     let mut statement = Statement::new("SELECT user_id FROM users WHERE erasure IS NULL AND user_id IN ");
     statement.push_list(people.iter().copied()).push(" ORDER BY user_id").push(transaction.share_lock());
     let present: Vec<(Uuid,)> = statement.all_in(transaction).await?;
-    if present.len() == people.len() { Ok(()) } else { Err(Error::Conflict) }
+    Ok(present.into_iter().map(|(user,)| user).collect())
 }
 
 /// A person has shown that an address is theirs: their row is made or verified, and their sign-in noted. `None` where

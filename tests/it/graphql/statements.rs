@@ -213,6 +213,26 @@ async fn what_is_told_by_letter_costs_a_command_one_statement(url: &str) {
     assert_eq!(written(world.invitation(acme, &ada, &rows, "MEMBER")).await, 2);
 }
 
+/// That commands of many organizations are written together: the first alone, what gathers meanwhile at once.
+async fn commands_of_one_moment_are_written_at_once(url: &str) {
+    let world = World::open(url).await;
+    let ada = world.person("ada@example.com").await;
+    let mut all = Vec::new();
+    for number in 0..41 {
+        all.push(world.organization(&ada, &format!("Acme {number}")).await);
+    }
+    let written = async |some: &[OrganizationId]| {
+        listen();
+        COUNTED.set(Some(Vec::new()));
+        let execute = |acme: &OrganizationId| world.store.ledger.execute(world.request(*acme, &ada, rename("Apex")));
+        assert!(join_all(some.iter().map(execute)).await.into_iter().all(|receipt| receipt.unwrap().written));
+        COUNTED.take().unwrap()
+    };
+    let one = written(&all[..1]).await;
+    let forty = written(&all[1..]).await;
+    assert!(forty.len() <= 2 * one.len(), "{one:#?}, {forty:#?}");
+}
+
 /// Makes the tests of a function. What runs for a request runs in one thread here, where it is counted.
 macro_rules! in_one_thread {
     ($($(#[$meta:meta])* $name:ident)+) => {$(
@@ -237,4 +257,5 @@ in_one_thread! {
     roles_with_their_counts_cost_the_same_however_many_there_are
     who_comes_at_one_moment_is_looked_up_in_one_statement
     what_is_told_by_letter_costs_a_command_one_statement
+    commands_of_one_moment_are_written_at_once
 }

@@ -165,6 +165,36 @@ both_databases! {
         one.holds().await;
     }
 
+    /// What waits is written in one transaction; what cannot be written there is tried alone, and only that fails.
+    async fn a_command_that_fails_fails_none_that_is_written_with_it(url: &str) {
+        let world = World::open(url).await;
+        let ada = world.person("ada@example.com").await;
+        let mut all = Vec::new();
+        for number in 0..20 {
+            all.push(world.organization(&ada, &format!("Acme {number}")).await);
+        }
+        world
+            .raw(
+                "INSERT INTO audit_entries (organization_id, sequence, event_type, actor_id, target_id, actor_kind) \
+                 SELECT a.organization_id, 3, a.event_type, a.actor_id, a.target_id, a.actor_kind \
+                 FROM audit_entries a JOIN organizations o ON o.organization_id = a.organization_id \
+                 WHERE a.sequence = 2 AND o.name = 'Acme 7'",
+            )
+            .await;
+        let rename = |organization: &OrganizationId| world.request(*organization, &ada, rename("One"));
+        let results = join_all(all.iter().map(|acme| world.store.ledger.execute(rename(acme)))).await;
+        for (number, result) in results.iter().enumerate() {
+            match result {
+                Ok(receipt) => assert!(number != 7 && receipt.written && receipt.version == 3),
+                Err(failure) => assert!(number == 7 && matches!(failure, Failure::Store(_)), "{number}: {failure:?}"),
+            }
+        }
+        assert_eq!(head(&world, all[7]).await.version, 2);
+        world.raw("DELETE FROM audit_entries WHERE sequence = 3 AND event_type <> 'organization.renamed'").await;
+        assert_eq!(world.store.ledger.execute(rename(&all[7])).await.unwrap().version, 3);
+        world.holds().await;
+    }
+
     /// A database restored from a copy that lacks the last event goes on with another one: a server that remembers the
     /// lost one notices by the hash, though the length is the same.
     async fn another_history_of_the_same_length_is_noticed(url: &str) {
