@@ -5,14 +5,19 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use cqrs_es::{AggregateError, EventEnvelope, EventStore};
+use cqrs_es::{
+    AggregateError, EventEnvelope, EventStore,
+    persist::{PersistedEventRepository, SerializedEvent},
+};
+use postgres_es::PostgresEventRepository;
+use sqlite_es::SqliteEventRepository;
 use uuid::Uuid;
 
 use super::{
-    Error,
+    Database, Error,
     aggregate::{self, Metadata, NotesSlot, Recorded},
     append::{Append, Reason},
-    chain, history,
+    chain,
     hot::{Context, Head},
     ledger::{Freshness, Ledger, Receipt, Request, locked},
 };
@@ -101,15 +106,27 @@ fn failed(error: Error) -> AggregateError<Refusal> {
 impl EventStore<Organization> for Execution {
     type AC = Context;
 
-    async fn load_events(&self, _: &str) -> Result<Vec<EventEnvelope<Organization>>, AggregateError<Refusal>> {
-        let events = history::after(&self.ledger.database, self.request.organization, 0, u64::MAX).await;
-        let envelope = |recorded: Recorded| EventEnvelope {
-            aggregate_id: recorded.organization.to_string(),
-            sequence: usize::try_from(recorded.sequence).unwrap_or(usize::MAX),
-            payload: recorded.event,
-            metadata: HashMap::new(),
+    async fn load_events(&self, id: &str) -> Result<Vec<EventEnvelope<Organization>>, AggregateError<Refusal>> {
+        let events = match &self.ledger.database {
+            Database::Postgres { pool, .. } => {
+                PostgresEventRepository::new(pool.clone()).get_events::<Organization>(id).await
+            }
+            Database::Sqlite { readers, .. } => {
+                SqliteEventRepository::new(readers.clone()).get_events::<Organization>(id).await
+            }
         };
-        Ok(events.map_err(failed)?.into_iter().map(envelope).collect())
+        let envelope = |event: SerializedEvent| {
+            let (organization, sequence) = (self.request.organization, event.sequence as u64);
+            let payload =
+                aggregate::decode(organization, sequence, &event.event_type, &event.event_version, &event.payload);
+            Ok(EventEnvelope {
+                aggregate_id: event.aggregate_id,
+                sequence: event.sequence,
+                payload: payload.map_err(failed)?,
+                metadata: HashMap::new(),
+            })
+        };
+        events?.into_iter().map(envelope).collect()
     }
 
     async fn load_aggregate(&self, _: &str) -> Result<Context, AggregateError<Refusal>> {
@@ -156,7 +173,7 @@ impl EventStore<Organization> for Execution {
         };
         self.ledger.append(append, context.transaction.take()).await.map_err(failed)?;
         let version = head.version;
-        context.moved_to(head);
+        context.moved_to(head, &self.ledger);
         self.ledger.feed.publish(self.request.organization, version);
         locked(&self.outcome).receipt = Receipt { version, written: true, objects, ..Receipt::default() };
         Ok(Vec::new())

@@ -1,4 +1,5 @@
-//! Hot aggregates: an organization in memory with the head it was folded to, and how it is taken out and put back.
+//! Hot aggregates: an organization in memory with the head it was folded to, how it gets there, and how it is taken out
+//! and put back.
 
 use std::sync::Arc;
 
@@ -6,8 +7,13 @@ use cqrs_es::AggregateContext;
 use quick_cache::{Weighter, sync::Cache};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::{Database, Error, chain, database::Transaction, number, statement::Statement};
+use super::{
+    Database, Error, chain, database::Transaction, history, ledger::Ledger, number, snapshots, statement::Statement,
+};
 use crate::domain::{Organization, OrganizationId, Timestamp};
+
+/// How many events are in memory while a stream is folded.
+const PAGE: u64 = 1000;
 
 /// Where a stream ends.
 #[derive(Clone, Debug)]
@@ -32,6 +38,14 @@ impl Head {
 pub(super) struct Hot {
     pub(super) aggregate: Organization,
     pub(super) head: Head,
+    /// Where the last snapshot that is known was taken; 0 for none.
+    pub(super) snapshot: u64,
+}
+
+impl Hot {
+    fn genesis(organization: OrganizationId) -> Self {
+        Self { aggregate: Organization::default(), head: Head::genesis(organization), snapshot: 0 }
+    }
 }
 
 pub(super) type Slot = Arc<Mutex<Option<Hot>>>;
@@ -79,6 +93,70 @@ pub(super) async fn head_in(
     Ok(row.map(to_head))
 }
 
+/// Folds what an aggregate lacks up to the head; all of it, from a snapshot where there is one, if it was not in memory.
+/// Inside a transaction everything is read there: a command that holds one connection and waits for another could wait
+/// for itself.
+pub(super) async fn catch_up(
+    database: &Database,
+    organization: OrganizationId,
+    hot: Option<Hot>,
+    head: Option<Head>,
+    mut transaction: Option<&mut Transaction>,
+) -> Result<Hot, Error> {
+    let head = head.unwrap_or_else(|| Head::genesis(organization));
+    match hot {
+        Some(hot) if hot.head.hash == head.hash => return Ok(hot),
+        _ if head.deleted => {
+            return Ok(Hot { aggregate: Organization::tombstone(head.version), head, snapshot: u64::MAX });
+        }
+        Some(hot) if hot.head.version < head.version => {
+            return fold(database, organization, hot, head, transaction).await;
+        }
+        // A head that went back, or sideways, is another history: nothing of the old one is kept.
+        _ => {}
+    }
+    if head.version > snapshots::AT_LEAST
+        && let Some(snapshot) = snapshots::find(database, organization, &head, transaction.as_deref_mut()).await?
+    {
+        match fold(database, organization, snapshot, head.clone(), transaction.as_deref_mut()).await {
+            Err(Error::Corrupt { .. }) => tracing::warn!(%organization, "a snapshot does not fit its stream"),
+            done => return done,
+        }
+    }
+    fold(database, organization, Hot::genesis(organization), head, transaction).await
+}
+
+/// Folds a stream from one place to another, page by page.
+async fn fold(
+    database: &Database,
+    organization: OrganizationId,
+    from: Hot,
+    head: Head,
+    mut transaction: Option<&mut Transaction>,
+) -> Result<Hot, Error> {
+    let Hot { mut aggregate, head: Head { mut hash, mut version, .. }, snapshot } = from;
+    while version < head.version {
+        let until = head.version.min(version + PAGE);
+        let page = match transaction.as_deref_mut() {
+            Some(transaction) => history::after_in(transaction, organization, version, until).await?,
+            None => history::after(database, organization, version, until).await?,
+        };
+        if page.first().is_none_or(|first| first.prev_hash != hash) {
+            let what = "the stream does not continue what was read before";
+            return Err(Error::corrupt(organization, version, what));
+        }
+        for recorded in page {
+            aggregate.evolve(&recorded.event);
+            (version, hash) = (recorded.sequence, recorded.hash);
+        }
+    }
+    if aggregate.version() != head.version || hash != head.hash {
+        let what = format!("the stream ends at {}, its head says {}", aggregate.version(), head.version);
+        return Err(Error::corrupt(organization, head.version, what));
+    }
+    Ok(Hot { aggregate, head, snapshot })
+}
+
 /// A taken aggregate. Dropped unchanged it goes back to the cache; dropped changed and not committed it is gone.
 pub(super) struct Context {
     pub(super) organization: OrganizationId,
@@ -94,8 +172,9 @@ pub(super) struct Context {
 
 impl Context {
     /// Puts the aggregate at its new head, so that it goes back to the cache.
-    pub(super) fn moved_to(mut self, head: Head) {
+    pub(super) fn moved_to(mut self, head: Head, ledger: &Ledger) {
         self.hot.head = head;
+        ledger.snapshot_if_due(self.organization, &mut self.hot);
         let weight = self.hot.aggregate.weight();
         if weight > self.weight + self.weight / 8 {
             let slot = Arc::clone(OwnedMutexGuard::mutex(&self.slot));
@@ -109,7 +188,7 @@ impl Drop for Context {
         let clean = self.hot.aggregate.version() == self.hot.head.version;
         if clean && self.hot.head.version > 0 {
             let aggregate = std::mem::take(&mut self.hot.aggregate);
-            *self.slot = Some(Hot { aggregate, head: self.hot.head.clone() });
+            *self.slot = Some(Hot { aggregate, head: self.hot.head.clone(), snapshot: self.hot.snapshot });
         }
     }
 }

@@ -13,14 +13,9 @@
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use cqrs_es::{
-    AggregateError, CqrsFramework,
-    persist::{PersistedEventRepository, PersistenceError, SerializedEvent},
-};
+use cqrs_es::{AggregateError, CqrsFramework};
 use futures_util::FutureExt;
-use postgres_es::PostgresEventRepository;
 use quick_cache::sync::Cache;
-use sqlite_es::SqliteEventRepository;
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
@@ -29,15 +24,15 @@ use uuid::Uuid;
 
 use super::{
     Database, Error,
-    aggregate::{self, NotesSlot},
+    aggregate::NotesSlot,
     append::{self, Append, Origin},
     commands::{self, Idempotency},
     database::Transaction,
     execution::{Execution, Outcome},
     feed::Feed,
-    history,
-    hot::{Cached, Context, Head, Hot, HotCache, Slot, Weight, head, head_in},
+    hot::{self, Cached, Context, Hot, HotCache, Slot, Weight, head, head_in},
     invitations::InvitationDetails,
+    snapshots,
 };
 use crate::domain::{
     Organization, OrganizationId, Refusal,
@@ -50,6 +45,7 @@ pub const CACHE_WEIGHT: u64 = 2_000_000;
 pub const DEADLINE: Duration = Duration::from_secs(8);
 const CACHED_ORGANIZATIONS: usize = 10_000;
 const WAITING_APPENDS: usize = 1024;
+const DUE_SNAPSHOTS: usize = 16;
 /// How many commands one transaction writes.
 const AT_ONCE: usize = 128;
 
@@ -111,6 +107,7 @@ pub struct Ledger {
     pub(super) database: Database,
     cache: Arc<HotCache>,
     writer: mpsc::Sender<Job>,
+    snapshots: mpsc::Sender<OrganizationId>,
     pub(super) feed: Feed,
 }
 
@@ -164,12 +161,14 @@ async fn commit(database: &Database, appends: &[&Append]) -> Result<Vec<bool>, E
 }
 
 impl Ledger {
-    /// Opens the ledger and starts its writer.
+    /// Opens the ledger and starts its writer, and who takes its snapshots.
     pub fn open(database: Database, feed: Feed) -> Self {
         let (writer, jobs) = mpsc::channel(WAITING_APPENDS);
         tokio::spawn(write(database.clone(), jobs));
+        let (snapshots, due) = mpsc::channel(DUE_SNAPSHOTS);
+        tokio::spawn(snapshots::take(database.clone(), due));
         let cache = Cache::with_weighter(CACHED_ORGANIZATIONS, CACHE_WEIGHT, Weight);
-        Self { database, cache: Arc::new(cache), writer, feed }
+        Self { database, cache: Arc::new(cache), writer, snapshots, feed }
     }
 
     /// Decides a command and appends what happens.
@@ -279,7 +278,9 @@ impl Ledger {
                 } else {
                     head(&self.database, organization).await?
                 };
-                (self.catch_up(organization, hot, head, transaction.as_mut()).await?, true)
+                let mut hot = hot::catch_up(&self.database, organization, hot, head, transaction.as_mut()).await?;
+                self.snapshot_if_due(organization, &mut hot);
+                (hot, true)
             }
         };
         let context = Context {
@@ -294,70 +295,11 @@ impl Ledger {
         Ok(context)
     }
 
-    /// Folds what an aggregate lacks up to the head. Inside a transaction everything is read there: a command that holds
-    /// one connection and waits for another could wait for itself.
-    async fn catch_up(
-        &self,
-        organization: OrganizationId,
-        hot: Option<Hot>,
-        head: Option<Head>,
-        transaction: Option<&mut Transaction>,
-    ) -> Result<Hot, Error> {
-        let head = head.unwrap_or_else(|| Head::genesis(organization));
-        let hot = match hot {
-            Some(hot) if hot.head.hash == head.hash => return Ok(hot),
-            _ if head.deleted => return Ok(Hot { aggregate: Organization::tombstone(head.version), head }),
-            Some(hot) if hot.head.version < head.version => hot,
-            // A head that went back, or sideways, is another history: nothing of the old one is kept.
-            _ => Hot { aggregate: Organization::default(), head: Head::genesis(organization) },
-        };
-        let Hot { mut aggregate, head: from } = hot;
-        match transaction {
-            None if from.version == 0 => aggregate = self.load(organization, head.version).await?,
-            transaction => {
-                let tail = match transaction {
-                    Some(transaction) => {
-                        history::after_in(transaction, organization, from.version, head.version).await?
-                    }
-                    None => history::after(&self.database, organization, from.version, head.version).await?,
-                };
-                if tail.first().is_some_and(|first| first.prev_hash != from.hash) {
-                    let what = "the stream does not continue what was read before";
-                    return Err(Error::corrupt(organization, from.version, what));
-                }
-                for recorded in &tail {
-                    aggregate.evolve(&recorded.event);
-                }
-            }
+    /// Has a snapshot taken, if one is due. If too many are, this one is asked for again by a later command.
+    pub(super) fn snapshot_if_due(&self, organization: OrganizationId, hot: &mut Hot) {
+        if snapshots::is_due(&hot.aggregate, hot.snapshot) && self.snapshots.try_send(organization).is_ok() {
+            hot.snapshot = hot.aggregate.version();
         }
-        if aggregate.version() != head.version {
-            let what = format!("the stream ends at {}, its head says {}", aggregate.version(), head.version);
-            return Err(Error::corrupt(organization, head.version, what));
-        }
-        Ok(Hot { aggregate, head })
-    }
-
-    /// Folds a whole stream, read through the stock repositories.
-    async fn load(&self, organization: OrganizationId, version: u64) -> Result<Organization, Error> {
-        let id = organization.to_string();
-        let events = match &self.database {
-            Database::Postgres { pool, .. } => {
-                PostgresEventRepository::new(pool.clone()).get_events::<Organization>(&id).await
-            }
-            Database::Sqlite { readers, .. } => {
-                SqliteEventRepository::new(readers.clone()).get_events::<Organization>(&id).await
-            }
-        };
-        let events = events.map_err(unavailable)?;
-        let mut aggregate = Organization::default();
-        for SerializedEvent { sequence, event_type, event_version, payload, .. } in events {
-            let sequence = sequence as u64;
-            // The stream may have grown since the head was read.
-            if sequence <= version {
-                aggregate.evolve(&aggregate::decode(organization, sequence, &event_type, &event_version, &payload)?);
-            }
-        }
-        Ok(aggregate)
     }
 
     /// Has it written, by the writer or in the transaction that holds the lock.
@@ -372,16 +314,6 @@ impl Ledger {
         self.writer.send(Job { append, done }).await.map_err(|_| Error::Stopped)?;
         result.await.unwrap_or(Err(Error::Stopped))
     }
-}
-
-fn unavailable(error: PersistenceError) -> Error {
-    let error = match error {
-        PersistenceError::ConnectionError(error)
-        | PersistenceError::DeserializationError(error)
-        | PersistenceError::UnknownError(error) => error,
-        PersistenceError::OptimisticLockError => return Error::Conflict,
-    };
-    Error::Unavailable(error.downcast().map_or(sqlx::Error::WorkerCrashed, |error| *error))
 }
 
 pub(super) fn locked<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {

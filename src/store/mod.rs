@@ -45,6 +45,7 @@ pub mod retention;
 pub mod roles;
 pub mod server_keys;
 pub mod sessions;
+pub mod snapshots;
 pub mod standing;
 pub mod statement;
 pub mod users;

@@ -17,7 +17,7 @@ pub(super) fn project(recorded: &Recorded) -> Result<Vec<Write>, Error> {
 }
 
 /// The tables that are made from the ledger alone, and made anew by a rebuild.
-pub(super) const TABLES: [&str; 11] = [
+pub(super) const TABLES: [&str; 12] = [
     "organizations",
     "roles",
     "role_history",
@@ -29,6 +29,7 @@ pub(super) const TABLES: [&str; 11] = [
     "api_key_secrets",
     "user_organizations",
     "user_invitations",
+    "snapshots",
 ];
 
 /// The tables beside the ledger that hold facts of their own. A rebuild keeps them; they end with the organization. The

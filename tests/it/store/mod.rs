@@ -27,5 +27,6 @@ mod refusals;
 mod retention;
 mod schema;
 mod server_keys;
+mod snapshots;
 mod verify;
 pub mod world;

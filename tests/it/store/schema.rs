@@ -120,7 +120,7 @@ both_databases! {
         };
         let indexes = indexes(world.database()).await;
         let tables: BTreeSet<_> = indexes.keys().map(|(table, _)| table).filter(|table| of_tenants(table)).collect();
-        assert_eq!(tables.len(), 16, "{tables:?}");
+        assert_eq!(tables.len(), 17, "{tables:?}");
         let mut wrong: Vec<_> = indexes
             .iter()
             .filter(|((table, _), columns)| of_tenants(table) && columns[0] != "organization_id")
