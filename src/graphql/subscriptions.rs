@@ -2,8 +2,6 @@
 //! and repeats until there is nothing; then it waits for a wake-up, and reads again. Access is checked for every page,
 //! and watched in between; a stream that has nothing to say costs nothing.
 
-use std::sync::Arc;
-
 use async_graphql::{Context, Enum, Error, ID, Result, SimpleObject, Subscription};
 use futures_util::Stream;
 use tokio::sync::watch;
@@ -67,12 +65,9 @@ impl SubscriptionRoot {
         #[graphql(desc = "Whose events.")] organization_id: ID,
         #[graphql(desc = "The last cursor that was seen.")] after: Option<String>,
         #[graphql(desc = "Which events.")] filter: Option<EventFilter>,
-    ) -> Result<impl Stream<Item = Result<EventEdge>>> {
+    ) -> Result<impl Stream<Item = Result<Box<EventEdge>>>> {
         let permission = Some(organization::Permission::EventsSubscribe);
-        let filter = history::Filter {
-            types: type_patterns(filter.and_then(|filter| filter.types))?,
-            ..history::Filter::default()
-        };
+        let types = type_patterns(filter.and_then(|filter| filter.types))?;
         // Where a stream of events broke, its reader goes on; the document still says where it began.
         let broke = request(ctx)?.last_event_id.as_deref();
         let start = broke.or(after.as_deref()).map_or(Start::Beginning, Start::After);
@@ -80,19 +75,21 @@ impl SubscriptionRoot {
         let ctx = ctx.clone();
         Ok(async_stream::stream! {
             loop {
-                let turn = match reader.next(&ctx).await {
-                    Ok(Some(turn)) => turn,
+                let events = match reader.next(&ctx).await {
+                    Ok(Some(events)) => events,
                     Ok(None) => break,
                     Err(error) => { yield Err(error); break }
                 };
-                let taken: Vec<_> = turn.events.iter().filter(|event| filter.takes(event.event.name())).cloned().collect();
-                match Box::pin(edges(&ctx, &turn.access, &taken)).await {
-                    Ok(edges) => for edge in edges { yield Ok(edge) },
+                let meant = |event: &&Recorded| history::takes(&types, event.event.name());
+                let taken: Vec<_> = events.iter().filter(meant).cloned().collect();
+                match Box::pin(edges(&ctx, reader.organization, &taken)).await {
+                    // An event has its own place on the heap: a stream that waits keeps room for what it yields.
+                    Ok(edges) => for edge in edges { yield Ok(Box::new(edge)) },
                     Err(error) => { yield Err(error); break }
                 }
                 // What the filter left out moves the cursor all the same.
-                if turn.events.last().map(|event| event.sequence) != taken.last().map(|event| event.sequence) {
-                    yield Ok(EventEdge { cursor: ledger_cursor(reader.sequence), node: None });
+                if events.last().map(|event| event.sequence) != taken.last().map(|event| event.sequence) {
+                    yield Ok(Box::new(EventEdge { cursor: ledger_cursor(reader.sequence), node: None }));
                 }
             }
         })
@@ -111,8 +108,8 @@ impl SubscriptionRoot {
             yield Ok(OrganizationChange { cursor: ledger_cursor(reader.sequence), areas: Vec::new() });
             loop {
                 match reader.next(&ctx).await {
-                    Ok(Some(turn)) => {
-                        let mut areas: Vec<_> = turn.events.iter().filter_map(area).collect();
+                    Ok(Some(events)) => {
+                        let mut areas: Vec<_> = events.iter().filter_map(area).collect();
                         areas.sort_unstable();
                         areas.dedup();
                         yield Ok(OrganizationChange { cursor: ledger_cursor(reader.sequence), areas });
@@ -150,12 +147,6 @@ enum Start<'a> {
     Now,
 }
 
-/// New events, and the access with which they were read.
-struct Turn {
-    access: Arc<Access>,
-    events: Vec<Recorded>,
-}
-
 /// Reads an organization's events as they come, for as long as the caller has access.
 struct Reader {
     organization: OrganizationId,
@@ -163,7 +154,6 @@ struct Reader {
     credential: Credential,
     /// The last sequence that was read.
     sequence: u64,
-    access: Arc<Access>,
     head: watch::Receiver<u64>,
     standing: watch::Receiver<Option<Permissions>>,
     ended: bool,
@@ -196,17 +186,19 @@ impl Reader {
             // The ledger was restored from an older copy, perhaps: to wait there would be to miss what comes until then.
             return Err(top("CURSOR_AHEAD", "This cursor is of an event that is not in the ledger."));
         }
-        Ok(Self { organization, permission, credential, sequence, access, head, standing, ended: false })
+        Ok(Self { organization, permission, credential, sequence, head, standing, ended: false })
     }
 
     /// The next events; none once the organization has ended and its end was read.
-    async fn next(&mut self, ctx: &Context<'_>) -> Result<Option<Turn>> {
+    async fn next(&mut self, ctx: &Context<'_>) -> Result<Option<Vec<Recorded>>> {
         while !self.ended {
             self.head.mark_unchanged();
+            let turn = store(ctx)?.feed.turn().await;
             // What reading takes is given back before waiting: thousands wait at a time.
-            let turn = Box::pin(self.read(ctx)).await?;
-            if turn.is_some() {
-                return Ok(turn);
+            let events = Box::pin(self.read(ctx)).await?;
+            drop(turn);
+            if events.is_some() {
+                return Ok(events);
             }
             let standing = *self.standing.borrow_and_update();
             self.check(standing)?;
@@ -220,7 +212,7 @@ impl Reader {
     }
 
     /// The events that there are; none where there are none yet.
-    async fn read(&mut self, ctx: &Context<'_>) -> Result<Option<Turn>> {
+    async fn read(&mut self, ctx: &Context<'_>) -> Result<Option<Vec<Recorded>>> {
         let store = store(ctx)?;
         let events = history::next(&store.database, self.organization, self.sequence, PAGE).await.or_internal(ctx)?;
         let Some(last) = events.last() else { return Ok(None) };
@@ -231,7 +223,7 @@ impl Reader {
             self.check(standing)?;
         }
         self.sequence = last.sequence;
-        Ok(Some(Turn { access: Arc::clone(&self.access), events }))
+        Ok(Some(events))
     }
 
     /// Whether the caller still has the access that the subscription needs.

@@ -17,7 +17,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
-use tokio_io_timeout::TimeoutStream;
+use tokio_io_timeout::TimeoutWriter;
 
 use super::{Api, Stopping, router};
 
@@ -76,8 +76,8 @@ async fn converse(
 ) {
     // Answers are written whole; waiting for more would only delay the small messages of sockets.
     let _ = stream.set_nodelay(true);
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(WRITE_LIMIT));
+    let mut stream = TimeoutWriter::new(stream);
+    stream.set_timeout(Some(WRITE_LIMIT));
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(client));
         request.extensions_mut().insert(place.clone());
