@@ -44,7 +44,7 @@ use crate::{
 /// The one protocol that is spoken.
 const PROTOCOL: &str = "graphql-transport-ws";
 /// The buffers of a connection, in bytes, while its messages are small; the default would hold 130 KiB for each.
-const BUFFER: usize = 256;
+const BUFFER: usize = 512;
 /// The largest message, in bytes.
 const MESSAGE_LIMIT: usize = 256 * 1024;
 /// How long a client may take to begin.
