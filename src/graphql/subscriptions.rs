@@ -1,10 +1,15 @@
 //! Subscriptions. Catching up from the ledger is the only path: a stream reads a page behind its cursor, sends it,
 //! and repeats until there is nothing; then it waits for a wake-up, and reads again. Access is checked for every page,
 //! and watched in between; a stream that has nothing to say costs nothing.
+//!
+//! The engine's own stream of answers ends where there is nothing more to tell, and is begun anew after a wake-up: it
+//! takes several times what waiting takes, and thousands wait at a time. `Waiting` keeps the place in between.
+
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_graphql::{Context, Enum, Error, ID, Result, SimpleObject, Subscription};
 use futures_util::Stream;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::{
     context::{Access, request, services, store},
@@ -19,7 +24,7 @@ use crate::{
         GlobalId, OrganizationId,
         organization::{self, Event, Permissions, Target},
     },
-    store::{aggregate::Recorded, history, hot, standing::Credential},
+    store::{Store, aggregate::Recorded, feed::Feed, history, hot, standing::Credential},
 };
 
 /// How many events are read at once.
@@ -65,31 +70,30 @@ impl SubscriptionRoot {
         #[graphql(desc = "Whose events.")] organization_id: ID,
         #[graphql(desc = "The last cursor that was seen.")] after: Option<String>,
         #[graphql(desc = "Which events.")] filter: Option<EventFilter>,
-    ) -> Result<impl Stream<Item = Result<Box<EventEdge>>>> {
+    ) -> Result<impl Stream<Item = Result<EventEdge>>> {
         let permission = Some(organization::Permission::EventsSubscribe);
         let types = type_patterns(filter.and_then(|filter| filter.types))?;
         // Where a stream of events broke, its reader goes on; the document still says where it began.
         let broke = request(ctx)?.last_event_id.as_deref();
         let start = broke.or(after.as_deref()).map_or(Start::Beginning, Start::After);
-        let mut reader = Box::pin(Reader::open(ctx, &organization_id, start, permission)).await?;
+        let mut reader = Reader::resume(ctx, &organization_id, start, permission).await?;
         let ctx = ctx.clone();
         Ok(async_stream::stream! {
             loop {
                 let events = match reader.next(&ctx).await {
                     Ok(Some(events)) => events,
-                    Ok(None) => break,
+                    Ok(None) => break reader.wait(&ctx),
                     Err(error) => { yield Err(error); break }
                 };
                 let meant = |event: &&Recorded| history::takes(&types, event.event.name());
                 let taken: Vec<_> = events.iter().filter(meant).cloned().collect();
-                match Box::pin(edges(&ctx, reader.organization, &taken)).await {
-                    // An event has its own place on the heap: a stream that waits keeps room for what it yields.
-                    Ok(edges) => for edge in edges { yield Ok(Box::new(edge)) },
+                match edges(&ctx, reader.organization, &taken).await {
+                    Ok(edges) => for edge in edges { yield Ok(edge) },
                     Err(error) => { yield Err(error); break }
                 }
                 // What the filter left out moves the cursor all the same.
                 if events.last().map(|event| event.sequence) != taken.last().map(|event| event.sequence) {
-                    yield Ok(Box::new(EventEdge { cursor: ledger_cursor(reader.sequence), node: None }));
+                    yield Ok(EventEdge { cursor: ledger_cursor(reader.sequence), node: None });
                 }
             }
         })
@@ -102,10 +106,12 @@ impl SubscriptionRoot {
         ctx: &Context<'_>,
         #[graphql(desc = "Whose changes.")] organization_id: ID,
     ) -> Result<impl Stream<Item = Result<OrganizationChange>>> {
-        let mut reader = Box::pin(Reader::open(ctx, &organization_id, Start::Now, None)).await?;
+        let mut reader = Reader::resume(ctx, &organization_id, Start::Now, None).await?;
         let ctx = ctx.clone();
         Ok(async_stream::stream! {
-            yield Ok(OrganizationChange { cursor: ledger_cursor(reader.sequence), areas: Vec::new() });
+            if reader.opened {
+                yield Ok(OrganizationChange { cursor: ledger_cursor(reader.sequence), areas: Vec::new() });
+            }
             loop {
                 match reader.next(&ctx).await {
                     Ok(Some(events)) => {
@@ -114,7 +120,7 @@ impl SubscriptionRoot {
                         areas.dedup();
                         yield Ok(OrganizationChange { cursor: ledger_cursor(reader.sequence), areas });
                     }
-                    Ok(None) => break,
+                    Ok(None) => break reader.wait(&ctx),
                     Err(error) => { yield Err(error); break }
                 }
             }
@@ -147,6 +153,25 @@ enum Start<'a> {
     Now,
 }
 
+/// The place of a subscription that has told everything there is.
+#[derive(Clone, Default)]
+pub struct Waiting(Arc<Mutex<Option<Box<Reader>>>>);
+
+impl Waiting {
+    fn with<T>(&self, act: impl FnOnce(&mut Option<Box<Reader>>) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Waits until there may be more to tell, and for a turn to read it. False, where the subscription does not wait: it
+    /// has ended.
+    pub async fn woken(&self, store: &Store) -> bool {
+        let Some(mut reader) = self.with(Option::take) else { return false };
+        reader.woken(&store.feed).await;
+        self.with(|waiting| *waiting = Some(reader));
+        true
+    }
+}
+
 /// Reads an organization's events as they come, for as long as the caller has access.
 struct Reader {
     organization: OrganizationId,
@@ -156,10 +181,26 @@ struct Reader {
     sequence: u64,
     head: watch::Receiver<u64>,
     standing: watch::Receiver<Option<Permissions>>,
+    /// Whether it has not waited yet.
+    opened: bool,
     ended: bool,
+    turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Reader {
+    /// The reader of a subscription that has waited, or one for a new subscription.
+    async fn resume(
+        ctx: &Context<'_>,
+        id: &ID,
+        start: Start<'_>,
+        permission: Option<organization::Permission>,
+    ) -> Result<Box<Self>> {
+        match ctx.data::<Waiting>()?.with(Option::take) {
+            Some(reader) => Ok(reader),
+            None => Ok(Box::new(Self::open(ctx, id, start, permission).await?)),
+        }
+    }
+
     async fn open(
         ctx: &Context<'_>,
         id: &ID,
@@ -186,29 +227,54 @@ impl Reader {
             // The ledger was restored from an older copy, perhaps: to wait there would be to miss what comes until then.
             return Err(top("CURSOR_AHEAD", "This cursor is of an event that is not in the ledger."));
         }
-        Ok(Self { organization, permission, credential, sequence, head, standing, ended: false })
+        Ok(Self {
+            organization,
+            permission,
+            credential,
+            sequence,
+            head,
+            standing,
+            opened: true,
+            ended: false,
+            turn: None,
+        })
     }
 
-    /// The next events; none once the organization has ended and its end was read.
+    /// The next events; none where there are none now, or any more.
     async fn next(&mut self, ctx: &Context<'_>) -> Result<Option<Vec<Recorded>>> {
-        while !self.ended {
-            self.head.mark_unchanged();
-            let turn = store(ctx)?.feed.turn().await;
-            // What reading takes is given back before waiting: thousands wait at a time.
-            let events = Box::pin(self.read(ctx)).await?;
-            drop(turn);
-            if events.is_some() {
-                return Ok(events);
-            }
+        if self.ended {
+            return Ok(None);
+        }
+        self.head.mark_unchanged();
+        if self.turn.is_none() {
+            self.turn = store(ctx)?.feed.turn().await;
+        }
+        let events = self.read(ctx).await?;
+        self.turn = None;
+        if events.is_none() {
             let standing = *self.standing.borrow_and_update();
             self.check(standing)?;
-            // A wake-up is a hint: whatever it was, the ledger is read again.
-            tokio::select! {
-                _ = self.head.changed() => {}
-                _ = self.standing.changed() => {}
-            }
         }
-        Ok(None)
+        Ok(events)
+    }
+
+    /// Leaves its place where a wake-up finds it, unless the organization has ended and its end was read.
+    fn wait(mut self: Box<Self>, ctx: &Context<'_>) {
+        self.opened = false;
+        if !self.ended
+            && let Ok(waiting) = ctx.data::<Waiting>()
+        {
+            waiting.with(|waiting| *waiting = Some(self));
+        }
+    }
+
+    /// A wake-up is a hint: whatever it was, the ledger is read again.
+    async fn woken(&mut self, feed: &Feed) {
+        tokio::select! {
+            _ = self.head.changed() => {}
+            _ = self.standing.changed() => {}
+        }
+        self.turn = feed.turn().await;
     }
 
     /// The events that there are; none where there are none yet.
