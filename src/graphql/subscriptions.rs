@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_graphql::{Context, Enum, Error, ID, Result, SimpleObject, Subscription};
 use futures_util::Stream;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 
 use super::{
     context::{Access, request, services, store},
@@ -24,7 +24,13 @@ use crate::{
         GlobalId, OrganizationId,
         organization::{self, Event, Permissions, Target},
     },
-    store::{Store, aggregate::Recorded, feed::Feed, history, hot, standing::Credential},
+    store::{
+        Store,
+        aggregate::Recorded,
+        feed::{Feed, Turn},
+        history, hot,
+        standing::Credential,
+    },
 };
 
 /// How many events are read at once.
@@ -80,14 +86,16 @@ impl SubscriptionRoot {
         let ctx = ctx.clone();
         Ok(async_stream::stream! {
             loop {
-                let events = match reader.next(&ctx).await {
-                    Ok(Some(events)) => events,
+                let (turn, events) = match reader.next(&ctx).await {
+                    Ok(Some(next)) => next,
                     Ok(None) => break reader.wait(&ctx),
                     Err(error) => { yield Err(error); break }
                 };
                 let meant = |event: &&Recorded| history::takes(&types, event.event.name());
                 let taken: Vec<_> = events.iter().filter(meant).cloned().collect();
-                match edges(&ctx, reader.organization, &taken).await {
+                let edges = edges(&ctx, reader.organization, &taken).await;
+                drop(turn);
+                match edges {
                     Ok(edges) => for edge in edges { yield Ok(edge) },
                     Err(error) => { yield Err(error); break }
                 }
@@ -114,7 +122,8 @@ impl SubscriptionRoot {
             }
             loop {
                 match reader.next(&ctx).await {
-                    Ok(Some(events)) => {
+                    Ok(Some((turn, events))) => {
+                        drop(turn);
                         let mut areas: Vec<_> = events.iter().filter_map(area).collect();
                         areas.sort_unstable();
                         areas.dedup();
@@ -183,8 +192,11 @@ struct Reader {
     standing: watch::Receiver<Option<Permissions>>,
     /// Whether it has not waited yet.
     opened: bool,
+    /// Whether everything was read that there was when it was last woken.
+    caught_up: bool,
+    /// Whether the organization has ended, and its end was read.
     ended: bool,
-    turn: Option<OwnedSemaphorePermit>,
+    turn: Option<Turn>,
 }
 
 impl Reader {
@@ -235,30 +247,33 @@ impl Reader {
             head,
             standing,
             opened: true,
+            caught_up: false,
             ended: false,
             turn: None,
         })
     }
 
-    /// The next events; none where there are none now, or any more.
-    async fn next(&mut self, ctx: &Context<'_>) -> Result<Option<Vec<Recorded>>> {
-        if self.ended {
+    /// The next events, with the turn to put them into words, but not to send them; none where there are none now, or
+    /// any more.
+    async fn next(&mut self, ctx: &Context<'_>) -> Result<Option<(Turn, Vec<Recorded>)>> {
+        if self.caught_up || self.ended {
             return Ok(None);
         }
+        let turn = match self.turn.take() {
+            Some(turn) => turn,
+            None => store(ctx)?.feed.turn().await,
+        };
+        // What comes after this wakes it again.
         self.head.mark_unchanged();
-        if self.turn.is_none() {
-            self.turn = store(ctx)?.feed.turn().await;
-        }
         let events = self.read(ctx).await?;
-        self.turn = None;
         if events.is_none() {
             let standing = *self.standing.borrow_and_update();
             self.check(standing)?;
         }
-        Ok(events)
+        Ok(events.map(|events| (turn, events)))
     }
 
-    /// Leaves its place where a wake-up finds it, unless the organization has ended and its end was read.
+    /// Leaves its place where a wake-up finds it, unless there is nothing to wait for any more.
     fn wait(mut self: Box<Self>, ctx: &Context<'_>) {
         self.opened = false;
         if !self.ended
@@ -274,7 +289,8 @@ impl Reader {
             _ = self.head.changed() => {}
             _ = self.standing.changed() => {}
         }
-        self.turn = feed.turn().await;
+        self.caught_up = false;
+        self.turn = Some(feed.turn().await);
     }
 
     /// The events that there are; none where there are none yet.
@@ -289,6 +305,7 @@ impl Reader {
             self.check(standing)?;
         }
         self.sequence = last.sequence;
+        self.caught_up = events.len() < PAGE as usize;
         Ok(Some(events))
     }
 

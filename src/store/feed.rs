@@ -19,6 +19,9 @@ pub const POLL: Duration = Duration::from_secs(1);
 /// it takes and at little cost; for a connection they would wait a few seconds at most, and everybody else behind them.
 const READING: usize = 4;
 
+/// The right to read what one was woken for. It should not be kept while something is sent.
+pub struct Turn(#[expect(dead_code, reason = "it is held, not read")] Option<OwnedSemaphorePermit>);
+
 type Heads = HashMap<OrganizationId, watch::Sender<u64>>;
 
 /// The heads of the organizations that somebody waits for.
@@ -45,8 +48,8 @@ impl Feed {
     }
 
     /// Waits for a turn to read, which lasts until it is dropped.
-    pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.turns).acquire_owned().await.ok()
+    pub async fn turn(&self) -> Turn {
+        Turn(Arc::clone(&self.turns).acquire_owned().await.ok())
     }
 
     /// Tells that an organization's head is at this version now.
