@@ -2,6 +2,7 @@
 //!
 //! *Limits.* See the constants. What a body, an operation or a socket may take has its limits where it is read. *Promises.*
 //! A client that is slow, silent or gone gives its place back; one that keeps busy does not keep the service from ending.
+//! An answer that is given before a request was read to its end arrives, and says that the connection closes.
 
 use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -19,7 +20,7 @@ use tokio::{
 };
 use tokio_io_timeout::TimeoutWriter;
 
-use super::{Api, Stopping, router};
+use super::{Api, Stopping, lingering::Lingering, router};
 
 /// How many connections there are at most; those beyond wait until one ends.
 const CONNECTIONS: u32 = 20_000;
@@ -76,12 +77,20 @@ async fn converse(
 ) {
     // Answers are written whole; waiting for more would only delay the small messages of sockets.
     let _ = stream.set_nodelay(true);
-    let mut stream = TimeoutWriter::new(stream);
+    let mut stream = TimeoutWriter::new(Lingering::new(stream));
     stream.set_timeout(Some(WRITE_LIMIT));
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(client));
         request.extensions_mut().insert(place.clone());
-        service.call(request)
+        let answer = service.call(request);
+        async move {
+            let answer = answer.await;
+            if answer.as_ref().is_ok_and(|answer| answer.status().is_client_error()) {
+                // The connection gets to see that nobody reads the rest of a body, so that the answer says that it closes.
+                tokio::task::yield_now().await;
+            }
+            answer
+        }
     });
     let mut connection = pin!(http.serve_connection(TokioIo::new(Box::pin(stream)), service).with_upgrades());
     let result = tokio::select! {

@@ -9,6 +9,7 @@ pub mod documents;
 mod events;
 mod exports;
 pub mod graphql;
+mod lingering;
 mod logos;
 pub mod media;
 pub mod operation;

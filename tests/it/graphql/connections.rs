@@ -16,6 +16,13 @@ async fn connect(server: &Server) -> TcpStream {
     TcpStream::connect(server.url.strip_prefix("http://").unwrap()).await.unwrap()
 }
 
+/// A connection that the system keeps little for.
+async fn small(server: &Server, set: impl FnOnce(&TcpSocket, u32) -> std::io::Result<()>) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    set(&socket, 4096).unwrap();
+    socket.connect(server.url.strip_prefix("http://").unwrap().parse().unwrap()).await.unwrap()
+}
+
 /// Everything the server still says, until it closes the connection.
 async fn rest(stream: &mut (impl AsyncReadExt + Unpin)) -> String {
     let mut said = Vec::new();
@@ -86,8 +93,36 @@ async fn a_body_has_to_come_in_time() {
                 sleep(Duration::from_secs(1)).await;
             }
         };
-        let (said, ()) = tokio::join!(rest(&mut from), drip);
+        let said = tokio::select! {
+            said = rest(&mut from) => said,
+            () = drip => panic!("nothing was answered"),
+        };
         assert!(said.starts_with("HTTP/1.1 408") && began.elapsed().as_secs() < 15, "{said}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_early_answer_says_that_the_connection_closes_and_who_is_still_sending_gets_to_read_it() {
+    on_sqlite(async |url| {
+        let server = Server::start(url).await;
+        let body = " ".repeat(900_000);
+        let length = format!("Content-Length: {}", body.len());
+        let elsewhere = format!("POST /nowhere HTTP/1.1\r\nHost: x\r\n{length}\r\n\r\n");
+        let plain = elsewhere.replace("/nowhere", "/graphql");
+        let nonsense = post("Transfer-Encoding: chunked", "nonsense\r\n");
+        for (sent, status) in [(elsewhere, 404), (plain, 415), ("nonsense\r\n\r\n".to_owned(), 400)] {
+            let mut stream = small(&server, TcpSocket::set_send_buffer_size).await;
+            stream.write_all(sent.as_bytes()).await.unwrap();
+            let mut said = String::new();
+            stream.read_to_string(&mut said).await.unwrap();
+            assert!(said.starts_with(&format!("HTTP/1.1 {status}")) && said.contains("connection: close"), "{said}");
+            stream.write_all(body.as_bytes()).await.expect("what comes later is still taken, so the answer stands");
+        }
+        // Nobody is listened to for ever.
+        let mut stream = connect(&server).await;
+        stream.write_all(nonsense.as_bytes()).await.unwrap();
+        while stream.write_all(body.as_bytes()).await.is_ok() {}
     })
     .await;
 }
@@ -97,9 +132,7 @@ async fn who_does_not_take_the_answers_is_let_go() {
     on_sqlite(async |url| {
         let server = Server::start(url).await;
         pause();
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(4096).unwrap();
-        let mut stream = socket.connect(server.url.strip_prefix("http://").unwrap().parse().unwrap()).await.unwrap();
+        let mut stream = small(&server, TcpSocket::set_recv_buffer_size).await;
         let began = Instant::now();
         let requests = "GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100);
         while stream.write_all(requests.as_bytes()).await.is_ok() {}
