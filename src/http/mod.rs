@@ -19,7 +19,7 @@ mod people;
 mod problem;
 mod socket;
 
-pub use connections::serve;
+pub use connections::{room, serve};
 
 use std::{net::SocketAddr, panic::AssertUnwindSafe, str::FromStr, sync::Arc, time::Duration};
 

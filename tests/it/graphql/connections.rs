@@ -4,7 +4,7 @@
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
-    time::{Duration, Instant, pause, sleep},
+    time::{Duration, Instant, pause, sleep, timeout},
 };
 
 use serde_json::json;
@@ -123,6 +123,37 @@ async fn an_early_answer_says_that_the_connection_closes_and_who_is_still_sendin
         let mut stream = connect(&server).await;
         stream.write_all(nonsense.as_bytes()).await.unwrap();
         while stream.write_all(body.as_bytes()).await.is_ok() {}
+    })
+    .await;
+}
+
+/// A connection that keeps its place: the server answers on it as soon as there is one.
+async fn placed(server: &Server) -> TcpStream {
+    let placed = async {
+        loop {
+            let (mut stream, mut said) = (connect(server).await, [0; 12]);
+            // One that has no place may be closed before it asks.
+            let _ = stream.write_all(HEALTH.as_bytes()).await;
+            if stream.read_exact(&mut said).await.is_ok() && &said == b"HTTP/1.1 200" {
+                return stream;
+            }
+        }
+    };
+    timeout(Duration::from_secs(30), placed).await.expect("a place is free")
+}
+
+#[tokio::test]
+async fn who_finds_no_place_is_told_so_and_one_that_was_freed_is_given_again() {
+    on_sqlite(async |url| {
+        let server = Server::start_with_room(url, 1).await;
+        let socket = Socket::open(&server.anonymous()).await;
+        assert_eq!(statuses(&server, "").await, [503], "a socket keeps its place");
+        socket.close().await;
+        for _ in 0..3 {
+            let stream = placed(&server).await;
+            assert_eq!(statuses(&server, "").await, [503]);
+            drop(stream);
+        }
     })
     .await;
 }
