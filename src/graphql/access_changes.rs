@@ -156,7 +156,8 @@ pub async fn between(ctx: &Context<'_>, access: &Arc<Access>, from: Timestamp, t
         )));
     }
     let recorded: Vec<_> = page.rows.iter().map(|entry| &entry.recorded).collect();
-    let mut teller = Teller { access, names: names(ctx, access, &recorded).await?, roles: HashMap::new(), at: 0 };
+    let mut teller =
+        Teller { access, names: names(ctx, access.organization, &recorded).await?, roles: HashMap::new(), at: 0 };
     if let Some(last) = recorded.last() {
         teller.at = last.sequence;
         let wanted = recorded.iter().flat_map(|recorded| changes::roles(&recorded.event));
@@ -213,7 +214,7 @@ impl Teller<'_> {
     }
 
     fn actor(&self, recorded: &Recorded) -> Option<Actor> {
-        super::history::actor(self.access, recorded, &self.names)
+        super::history::actor(recorded, &self.names)
     }
 
     fn role_at(&self, id: RoleId) -> Option<Role> {

@@ -15,7 +15,7 @@ use super::{
     people::Actor,
 };
 use crate::{
-    domain::organization::{self},
+    domain::{OrganizationId, organization},
     store::{
         aggregate::Recorded,
         history::{self as store_history, Filter},
@@ -98,8 +98,8 @@ pub async fn page(ctx: &Context<'_>, access: &Arc<Access>, paging: Paging) -> Re
         None
     };
     let recorded: Vec<_> = page.rows.iter().map(|entry| &entry.recorded).collect();
-    let names = names(ctx, access, &recorded).await?;
-    Ok(Connection::new(page, total, |entry| edge(access, &entry.recorded, &names)))
+    let names = names(ctx, access.organization, &recorded).await?;
+    Ok(Connection::new(page, total, |entry| edge(&entry.recorded, &names)))
 }
 
 /// One event, for a caller who may see it.
@@ -107,24 +107,24 @@ pub async fn event(ctx: &Context<'_>, access: &Access, sequence: u64) -> Result<
     let Some(before) = sequence.checked_sub(1) else { return Ok(None) };
     let found =
         store_history::after(&store(ctx)?.database, access.organization, before, sequence).await.or_internal(ctx)?;
-    Ok(edges(ctx, access, &found).await?.pop().and_then(|edge| edge.node))
+    Ok(edges(ctx, access.organization, &found).await?.pop().and_then(|edge| edge.node))
 }
 
 /// The edges of events, with today's names.
-pub async fn edges(ctx: &Context<'_>, access: &Access, events: &[Recorded]) -> Result<Vec<EventEdge>> {
-    let names = names(ctx, access, &events.iter().collect::<Vec<_>>()).await?;
-    Ok(events.iter().map(|recorded| edge(access, recorded, &names)).collect())
+pub async fn edges(ctx: &Context<'_>, organization: OrganizationId, events: &[Recorded]) -> Result<Vec<EventEdge>> {
+    let names = names(ctx, organization, &events.iter().collect::<Vec<_>>()).await?;
+    Ok(events.iter().map(|recorded| edge(recorded, &names)).collect())
 }
 
-fn edge(access: &Access, recorded: &Recorded, names: &Names) -> EventEdge {
+fn edge(recorded: &Recorded, names: &Names) -> EventEdge {
     let node = Event {
         id: event_id(recorded),
         sequence: recorded.sequence,
         name: recorded.event.name().to_owned(),
         version: organization::Event::VERSION,
         occurred_at: recorded.recorded_at,
-        actor: actor(access, recorded, names),
-        data: changes::data(access.organization, recorded),
+        actor: actor(recorded, names),
+        data: changes::data(recorded.organization, recorded),
     };
     EventEdge { cursor: ledger_cursor(recorded.sequence), node: Some(node) }
 }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     domain::{
-        self, GlobalId, InvitationId,
+        self, GlobalId, InvitationId, OrganizationId,
         organization::{self, Event, Target},
     },
     secrets::hex,
@@ -224,8 +224,8 @@ pub(super) fn event_id(recorded: &Recorded) -> ID {
     GlobalId::Event(recorded.organization, recorded.sequence).to_string().into()
 }
 
-pub(super) fn actor(access: &Access, recorded: &Recorded, names: &Names) -> Option<Actor> {
-    Some(Actor::new(access.organization, recorded.metadata.actor()?, names))
+pub(super) fn actor(recorded: &Recorded, names: &Names) -> Option<Actor> {
+    Some(Actor::new(recorded.organization, recorded.metadata.actor()?, names))
 }
 
 fn target(access: &Access, target: Target, names: &Names) -> AuditTarget {
@@ -269,12 +269,12 @@ fn want_event(wanted: &mut Wanted, recorded: &Recorded) {
 }
 
 /// Today's names of everybody and everything in these events.
-pub(super) async fn names(ctx: &Context<'_>, access: &Access, events: &[&Recorded]) -> Result<Names> {
+pub(super) async fn names(ctx: &Context<'_>, organization: OrganizationId, events: &[&Recorded]) -> Result<Names> {
     let mut wanted = Wanted::default();
     for recorded in events {
         want_event(&mut wanted, recorded);
     }
-    wanted.load(&store(ctx)?.database, access.organization).await.or_internal(ctx)
+    wanted.load(&store(ctx)?.database, organization).await.or_internal(ctx)
 }
 
 /// The same of entries, with what their changes need.
@@ -376,9 +376,9 @@ pub async fn recent(ctx: &Context<'_>, access: &Arc<Access>, limit: u32) -> Resu
     let page =
         Filter::default().page(database, access.organization, Direction::Descending, &window).await.or_internal(ctx)?;
     let recorded: Vec<_> = page.rows.iter().map(|entry| &entry.recorded).collect();
-    let names = names(ctx, access, &recorded).await?;
+    let names = names(ctx, access.organization, &recorded).await?;
     let short = |recorded: &Recorded| {
-        let actor = actor(access, recorded, &names);
+        let actor = actor(recorded, &names);
         ActivityEntry::new(recorded.event.name().to_owned(), recorded.recorded_at, actor)
     };
     Ok(recorded.into_iter().map(short).collect())

@@ -27,7 +27,7 @@ pub mod paging;
 mod people;
 mod preferences;
 mod roles;
-mod subscriptions;
+pub mod subscriptions;
 mod verification;
 mod viewer;
 

@@ -1,8 +1,11 @@
 //! Subscriptions. Catching up from the ledger is the only path: a stream reads a page behind its cursor, sends it,
 //! and repeats until there is nothing; then it waits for a wake-up, and reads again. Access is checked for every page,
 //! and watched in between; a stream that has nothing to say costs nothing.
+//!
+//! The engine's own stream of answers ends where there is nothing more to tell, and is begun anew after a wake-up: it
+//! takes several times what waiting takes, and thousands wait at a time. `Waiting` keeps the place in between.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_graphql::{Context, Enum, Error, ID, Result, SimpleObject, Subscription};
 use futures_util::Stream;
@@ -21,7 +24,13 @@ use crate::{
         GlobalId, OrganizationId,
         organization::{self, Event, Permissions, Target},
     },
-    store::{aggregate::Recorded, history, hot, standing::Credential},
+    store::{
+        Store,
+        aggregate::Recorded,
+        feed::{Feed, Turn},
+        history, hot,
+        standing::Credential,
+    },
 };
 
 /// How many events are read at once.
@@ -69,29 +78,29 @@ impl SubscriptionRoot {
         #[graphql(desc = "Which events.")] filter: Option<EventFilter>,
     ) -> Result<impl Stream<Item = Result<EventEdge>>> {
         let permission = Some(organization::Permission::EventsSubscribe);
-        let filter = history::Filter {
-            types: type_patterns(filter.and_then(|filter| filter.types))?,
-            ..history::Filter::default()
-        };
+        let types = type_patterns(filter.and_then(|filter| filter.types))?;
         // Where a stream of events broke, its reader goes on; the document still says where it began.
         let broke = request(ctx)?.last_event_id.as_deref();
         let start = broke.or(after.as_deref()).map_or(Start::Beginning, Start::After);
-        let mut reader = Box::pin(Reader::open(ctx, &organization_id, start, permission)).await?;
+        let mut reader = Reader::resume(ctx, &organization_id, start, permission).await?;
         let ctx = ctx.clone();
         Ok(async_stream::stream! {
             loop {
-                let turn = match reader.next(&ctx).await {
-                    Ok(Some(turn)) => turn,
-                    Ok(None) => break,
+                let (turn, events) = match reader.next(&ctx).await {
+                    Ok(Some(next)) => next,
+                    Ok(None) => break reader.wait(&ctx),
                     Err(error) => { yield Err(error); break }
                 };
-                let taken: Vec<_> = turn.events.iter().filter(|event| filter.takes(event.event.name())).cloned().collect();
-                match Box::pin(edges(&ctx, &turn.access, &taken)).await {
+                let meant = |event: &&Recorded| history::takes(&types, event.event.name());
+                let taken: Vec<_> = events.iter().filter(meant).cloned().collect();
+                let edges = edges(&ctx, reader.organization, &taken).await;
+                drop(turn);
+                match edges {
                     Ok(edges) => for edge in edges { yield Ok(edge) },
                     Err(error) => { yield Err(error); break }
                 }
                 // What the filter left out moves the cursor all the same.
-                if turn.events.last().map(|event| event.sequence) != taken.last().map(|event| event.sequence) {
+                if events.last().map(|event| event.sequence) != taken.last().map(|event| event.sequence) {
                     yield Ok(EventEdge { cursor: ledger_cursor(reader.sequence), node: None });
                 }
             }
@@ -105,19 +114,22 @@ impl SubscriptionRoot {
         ctx: &Context<'_>,
         #[graphql(desc = "Whose changes.")] organization_id: ID,
     ) -> Result<impl Stream<Item = Result<OrganizationChange>>> {
-        let mut reader = Box::pin(Reader::open(ctx, &organization_id, Start::Now, None)).await?;
+        let mut reader = Reader::resume(ctx, &organization_id, Start::Now, None).await?;
         let ctx = ctx.clone();
         Ok(async_stream::stream! {
-            yield Ok(OrganizationChange { cursor: ledger_cursor(reader.sequence), areas: Vec::new() });
+            if reader.opened {
+                yield Ok(OrganizationChange { cursor: ledger_cursor(reader.sequence), areas: Vec::new() });
+            }
             loop {
                 match reader.next(&ctx).await {
-                    Ok(Some(turn)) => {
-                        let mut areas: Vec<_> = turn.events.iter().filter_map(area).collect();
+                    Ok(Some((turn, events))) => {
+                        drop(turn);
+                        let mut areas: Vec<_> = events.iter().filter_map(area).collect();
                         areas.sort_unstable();
                         areas.dedup();
                         yield Ok(OrganizationChange { cursor: ledger_cursor(reader.sequence), areas });
                     }
-                    Ok(None) => break,
+                    Ok(None) => break reader.wait(&ctx),
                     Err(error) => { yield Err(error); break }
                 }
             }
@@ -150,10 +162,23 @@ enum Start<'a> {
     Now,
 }
 
-/// New events, and the access with which they were read.
-struct Turn {
-    access: Arc<Access>,
-    events: Vec<Recorded>,
+/// The place of a subscription that has told everything there is.
+#[derive(Clone, Default)]
+pub struct Waiting(Arc<Mutex<Option<Box<Reader>>>>);
+
+impl Waiting {
+    fn with<T>(&self, act: impl FnOnce(&mut Option<Box<Reader>>) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Waits until there may be more to tell, and for a turn to read it. False, where the subscription does not wait: it
+    /// has ended.
+    pub async fn woken(&self, store: &Store) -> bool {
+        let Some(mut reader) = self.with(Option::take) else { return false };
+        reader.woken(&store.feed).await;
+        self.with(|waiting| *waiting = Some(reader));
+        true
+    }
 }
 
 /// Reads an organization's events as they come, for as long as the caller has access.
@@ -163,13 +188,31 @@ struct Reader {
     credential: Credential,
     /// The last sequence that was read.
     sequence: u64,
-    access: Arc<Access>,
     head: watch::Receiver<u64>,
     standing: watch::Receiver<Option<Permissions>>,
+    /// Whether it has not waited yet.
+    opened: bool,
+    /// Whether everything was read that there was when it was last woken.
+    caught_up: bool,
+    /// Whether the organization has ended, and its end was read.
     ended: bool,
+    turn: Option<Turn>,
 }
 
 impl Reader {
+    /// The reader of a subscription that has waited, or one for a new subscription.
+    async fn resume(
+        ctx: &Context<'_>,
+        id: &ID,
+        start: Start<'_>,
+        permission: Option<organization::Permission>,
+    ) -> Result<Box<Self>> {
+        match ctx.data::<Waiting>()?.with(Option::take) {
+            Some(reader) => Ok(reader),
+            None => Ok(Box::new(Self::open(ctx, id, start, permission).await?)),
+        }
+    }
+
     async fn open(
         ctx: &Context<'_>,
         id: &ID,
@@ -196,31 +239,62 @@ impl Reader {
             // The ledger was restored from an older copy, perhaps: to wait there would be to miss what comes until then.
             return Err(top("CURSOR_AHEAD", "This cursor is of an event that is not in the ledger."));
         }
-        Ok(Self { organization, permission, credential, sequence, access, head, standing, ended: false })
+        Ok(Self {
+            organization,
+            permission,
+            credential,
+            sequence,
+            head,
+            standing,
+            opened: true,
+            caught_up: false,
+            ended: false,
+            turn: None,
+        })
     }
 
-    /// The next events; none once the organization has ended and its end was read.
-    async fn next(&mut self, ctx: &Context<'_>) -> Result<Option<Turn>> {
-        while !self.ended {
-            self.head.mark_unchanged();
-            // What reading takes is given back before waiting: thousands wait at a time.
-            let turn = Box::pin(self.read(ctx)).await?;
-            if turn.is_some() {
-                return Ok(turn);
-            }
+    /// The next events, with the turn to put them into words, but not to send them; none where there are none now, or
+    /// any more.
+    async fn next(&mut self, ctx: &Context<'_>) -> Result<Option<(Turn, Vec<Recorded>)>> {
+        if self.caught_up || self.ended {
+            return Ok(None);
+        }
+        let turn = match self.turn.take() {
+            Some(turn) => turn,
+            None => store(ctx)?.feed.turn().await,
+        };
+        // What comes after this wakes it again.
+        self.head.mark_unchanged();
+        let events = self.read(ctx).await?;
+        if events.is_none() {
             let standing = *self.standing.borrow_and_update();
             self.check(standing)?;
-            // A wake-up is a hint: whatever it was, the ledger is read again.
-            tokio::select! {
-                _ = self.head.changed() => {}
-                _ = self.standing.changed() => {}
-            }
         }
-        Ok(None)
+        Ok(events.map(|events| (turn, events)))
+    }
+
+    /// Leaves its place where a wake-up finds it, unless there is nothing to wait for any more.
+    fn wait(mut self: Box<Self>, ctx: &Context<'_>) {
+        self.opened = false;
+        if !self.ended
+            && let Ok(waiting) = ctx.data::<Waiting>()
+        {
+            waiting.with(|waiting| *waiting = Some(self));
+        }
+    }
+
+    /// A wake-up is a hint: whatever it was, the ledger is read again.
+    async fn woken(&mut self, feed: &Feed) {
+        tokio::select! {
+            _ = self.head.changed() => {}
+            _ = self.standing.changed() => {}
+        }
+        self.caught_up = false;
+        self.turn = Some(feed.turn().await);
     }
 
     /// The events that there are; none where there are none yet.
-    async fn read(&mut self, ctx: &Context<'_>) -> Result<Option<Turn>> {
+    async fn read(&mut self, ctx: &Context<'_>) -> Result<Option<Vec<Recorded>>> {
         let store = store(ctx)?;
         let events = history::next(&store.database, self.organization, self.sequence, PAGE).await.or_internal(ctx)?;
         let Some(last) = events.last() else { return Ok(None) };
@@ -231,7 +305,8 @@ impl Reader {
             self.check(standing)?;
         }
         self.sequence = last.sequence;
-        Ok(Some(Turn { access: Arc::clone(&self.access), events }))
+        self.caught_up = events.len() < PAGE as usize;
+        Ok(Some(events))
     }
 
     /// Whether the caller still has the access that the subscription needs.

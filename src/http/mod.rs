@@ -10,6 +10,7 @@ pub mod documents;
 mod events;
 mod exports;
 pub mod graphql;
+mod lingering;
 mod logos;
 pub mod media;
 pub mod operation;
@@ -19,7 +20,7 @@ mod people;
 mod problem;
 mod socket;
 
-pub use connections::serve;
+pub use connections::{room, serve};
 
 use std::{net::SocketAddr, panic::AssertUnwindSafe, str::FromStr, sync::Arc, time::Duration};
 

@@ -1,6 +1,6 @@
 //! One operation, from what a client asks to what the engine runs: the same steps for every transport.
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use async_graphql::{
     Request, Response as Answer, Variables,
@@ -16,20 +16,24 @@ use super::{
     Api,
     answer::{bad_request, mistake, refused, without_quotes},
     cost,
+    documents::Known,
     params::Params,
 };
-use crate::graphql::context::RequestContext;
+use crate::graphql::{context::RequestContext, subscriptions::Waiting};
 
 /// How long an operation may take.
 pub const TIME_LIMIT: Duration = Duration::from_secs(10);
 
 /// An operation that is within all bounds.
+#[derive(Clone)]
 pub(super) struct Operation {
     /// Query, mutation or subscription.
     pub(super) ty: OperationType,
     /// What it costs.
     pub(super) units: u32,
-    request: Request,
+    known: Arc<Known>,
+    name: Option<String>,
+    variables: Variables,
 }
 
 impl Operation {
@@ -52,19 +56,22 @@ impl Operation {
         let ty = operation.ty;
         let variables = Variables::from_json(Value::Object(given));
         let units = cost::of(&known.document, params.operation_name.as_deref(), &variables);
-        let mut request = Request::new("").variables(variables);
-        request.operation_name = params.operation_name;
-        request.set_parsed_query(known.document.clone());
-        if !api.settings.introspection {
-            request = request.disable_introspection();
-        }
-        Ok(Self { ty, units, request })
+        Ok(Self { ty, units, known, name: params.operation_name, variables })
+    }
+
+    /// What the engine is asked.
+    fn request(self, introspection: bool) -> Request {
+        let mut request = Request::new("").variables(self.variables);
+        request.operation_name = self.name;
+        request.set_parsed_query(self.known.document.clone());
+        if introspection { request } else { request.disable_introspection() }
     }
 
     /// Runs a query or mutation to its end.
     pub(super) async fn run(self, api: &Api, context: RequestContext) -> Answer {
         let reference = context.origin.request_id.clone();
-        let run = AssertUnwindSafe(api.schema.execute(self.request.data(context))).catch_unwind();
+        let request = self.request(api.settings.introspection).data(context);
+        let run = AssertUnwindSafe(api.schema.execute(request)).catch_unwind();
         match tokio::time::timeout(TIME_LIMIT, run).await {
             Ok(Ok(answer)) => without_quotes(answer),
             Ok(Err(panic)) => *refused("INTERNAL", mistake(&reference, &*panic)),
@@ -74,17 +81,28 @@ impl Operation {
 
     /// Runs an operation whose answers come one after the other.
     pub(super) fn stream(self, api: &Api, context: RequestContext) -> BoxStream<'static, Answer> {
+        let api = api.clone();
         if self.ty != OperationType::Subscription {
-            let api = api.clone();
             return stream::once(async move { self.run(&api, context).await }).boxed();
         }
-        let reference = context.origin.request_id.clone();
-        let answers = AssertUnwindSafe(api.schema.execute_stream(self.request.data(context))).catch_unwind();
-        answers
-            .map(move |answer| match answer {
-                Ok(answer) => without_quotes(answer),
-                Err(panic) => *refused("INTERNAL", mistake(&reference, &*panic)),
-            })
-            .boxed()
+        let waiting = Waiting::default();
+        async_stream::stream! {
+            loop {
+                let request = self.clone().request(api.settings.introspection).data(context.clone());
+                let request = request.data(waiting.clone());
+                let mut answers = AssertUnwindSafe(api.schema.execute_stream(request)).catch_unwind();
+                while let Some(answer) = answers.next().await {
+                    yield match answer {
+                        Ok(answer) => without_quotes(answer),
+                        Err(panic) => *refused("INTERNAL", mistake(&context.origin.request_id, &*panic)),
+                    };
+                }
+                drop(answers);
+                if !waiting.woken(api.store()).await {
+                    break;
+                }
+            }
+        }
+        .boxed()
     }
 }

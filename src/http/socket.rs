@@ -44,7 +44,7 @@ use crate::{
 /// The one protocol that is spoken.
 const PROTOCOL: &str = "graphql-transport-ws";
 /// The buffers of a connection, in bytes, while its messages are small; the default would hold 130 KiB for each.
-const BUFFER: usize = 1024;
+const BUFFER: usize = 512;
 /// The largest message, in bytes.
 const MESSAGE_LIMIT: usize = 256 * 1024;
 /// How long a client may take to begin.
@@ -118,11 +118,13 @@ pub(super) async fn serve(api: Api, mut parts: Parts, origin: Origin) -> Respons
         .write_buffer_size(BUFFER)
         .max_message_size(MESSAGE_LIMIT)
         .max_frame_size(MESSAGE_LIMIT)
-        .on_upgrade(async move |mut socket| connection.speak(&mut socket).await)
+        // Not an async closure: that one would keep room for the socket twice.
+        .on_upgrade(move |mut socket| async move { connection.speak(&mut socket).await })
 }
 
 /// What an operation has to say, with the number under which it runs; none at its end.
-type Turn = (u64, String, Option<Answer>);
+/// The answer is boxed because every connection that waits keeps room for a turn.
+type Turn = (u64, String, Option<Box<Answer>>);
 
 /// An operation that runs.
 struct Running {
@@ -272,7 +274,7 @@ impl Connection {
         let (answers, stop) = abortable(operation.stream(&self.api, context));
         let (named, end) = (id.to_owned(), id.to_owned());
         let turns = answers
-            .map(move |answer| (number, named.clone(), Some(answer)))
+            .map(move |answer| (number, named.clone(), Some(Box::new(answer))))
             .chain(once(async move { (number, end, None) }));
         self.running.insert(id.to_owned(), Running { number, stop });
         self.operations.push(turns.boxed());

@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 
 use super::{
     database::like_pattern,
-    history::{ANY, Filter},
+    history::{ANY, Filter, takes},
     page::{Direction, Key, Position, Window},
     statement::Statement,
 };
@@ -73,7 +73,7 @@ impl Filter {
     /// The names of a source that the types mean; none where they mean every one.
     fn names(&self, source: &Source) -> Option<Vec<&'static str>> {
         let any = self.types.is_empty() || self.types.iter().any(|pattern| pattern == ANY);
-        (!any).then(|| source.names.iter().copied().filter(|name| self.takes(name)).collect())
+        (!any).then(|| source.names.iter().copied().filter(|name| takes(&self.types, name)).collect())
     }
 
     /// Which indexes together hold what is meant; none of them, where nothing can be.

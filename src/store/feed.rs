@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::{Database, Error, number, statement::Statement};
 use crate::domain::OrganizationId;
@@ -15,20 +15,41 @@ use crate::domain::OrganizationId;
 /// How often the heads of all subscribed organizations are read, for what other processes wrote.
 pub const POLL: Duration = Duration::from_secs(1);
 
+/// How many of those who were woken read at a time, half of what SQLite has readers. All others wait here, for as long as
+/// it takes and at little cost; for a connection they would wait a few seconds at most, and everybody else behind them.
+const READING: usize = 4;
+
+/// The right to read what one was woken for. It should not be kept while something is sent.
+pub struct Turn(#[expect(dead_code, reason = "it is held, not read")] Option<OwnedSemaphorePermit>);
+
 type Heads = HashMap<OrganizationId, watch::Sender<u64>>;
 
 /// The heads of the organizations that somebody waits for.
-#[derive(Clone, Debug, Default)]
-pub struct Feed(Arc<Mutex<Heads>>);
+#[derive(Clone, Debug)]
+pub struct Feed {
+    heads: Arc<Mutex<Heads>>,
+    turns: Arc<Semaphore>,
+}
+
+impl Default for Feed {
+    fn default() -> Self {
+        Self { heads: Arc::default(), turns: Arc::new(Semaphore::new(READING)) }
+    }
+}
 
 impl Feed {
     fn with<T>(&self, act: impl FnOnce(&mut Heads) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.heads.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Follows the head of an organization.
     pub fn follow(&self, organization: OrganizationId) -> watch::Receiver<u64> {
         self.with(|heads| heads.entry(organization).or_insert_with(|| watch::channel(0).0).subscribe())
+    }
+
+    /// Waits for a turn to read, which lasts until it is dropped.
+    pub async fn turn(&self) -> Turn {
+        Turn(Arc::clone(&self.turns).acquire_owned().await.ok())
     }
 
     /// Tells that an organization's head is at this version now.

@@ -106,17 +106,17 @@ pub struct Filter {
     pub search: Option<String>,
 }
 
-impl Filter {
-    /// Whether an event of this type is meant, the other conditions aside.
-    pub fn takes(&self, event_type: &str) -> bool {
-        let takes = |pattern: &String| match pattern.strip_suffix(".*") {
-            _ if pattern == ANY => true,
-            Some(prefix) => event_type.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('.')),
-            None => pattern == event_type,
-        };
-        self.types.is_empty() || self.types.iter().any(takes)
-    }
+/// Whether an event of this type is of one of these types; of any, if there are none.
+pub fn takes(types: &[String], event_type: &str) -> bool {
+    let takes = |pattern: &String| match pattern.strip_suffix(".*") {
+        _ if pattern == ANY => true,
+        Some(prefix) => event_type.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('.')),
+        None => pattern == event_type,
+    };
+    types.is_empty() || types.iter().any(takes)
+}
 
+impl Filter {
     /// Reads a page of what was done.
     pub async fn page(
         &self,

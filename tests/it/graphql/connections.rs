@@ -4,7 +4,7 @@
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
-    time::{Duration, Instant, pause, sleep},
+    time::{Duration, Instant, pause, sleep, timeout},
 };
 
 use serde_json::json;
@@ -14,6 +14,13 @@ use crate::support::databases::on_sqlite;
 
 async fn connect(server: &Server) -> TcpStream {
     TcpStream::connect(server.url.strip_prefix("http://").unwrap()).await.unwrap()
+}
+
+/// A connection that the system keeps little for.
+async fn small(server: &Server, set: impl FnOnce(&TcpSocket, u32) -> std::io::Result<()>) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    set(&socket, 4096).unwrap();
+    socket.connect(server.url.strip_prefix("http://").unwrap().parse().unwrap()).await.unwrap()
 }
 
 /// Everything the server still says, until it closes the connection.
@@ -86,8 +93,67 @@ async fn a_body_has_to_come_in_time() {
                 sleep(Duration::from_secs(1)).await;
             }
         };
-        let (said, ()) = tokio::join!(rest(&mut from), drip);
+        let said = tokio::select! {
+            said = rest(&mut from) => said,
+            () = drip => panic!("nothing was answered"),
+        };
         assert!(said.starts_with("HTTP/1.1 408") && began.elapsed().as_secs() < 15, "{said}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_early_answer_says_that_the_connection_closes_and_who_is_still_sending_gets_to_read_it() {
+    on_sqlite(async |url| {
+        let server = Server::start(url).await;
+        let body = " ".repeat(900_000);
+        let length = format!("Content-Length: {}", body.len());
+        let elsewhere = format!("POST /nowhere HTTP/1.1\r\nHost: x\r\n{length}\r\n\r\n");
+        let plain = elsewhere.replace("/nowhere", "/graphql");
+        let nonsense = post("Transfer-Encoding: chunked", "nonsense\r\n");
+        for (sent, status) in [(elsewhere, 404), (plain, 415), ("nonsense\r\n\r\n".to_owned(), 400)] {
+            let mut stream = small(&server, TcpSocket::set_send_buffer_size).await;
+            stream.write_all(sent.as_bytes()).await.unwrap();
+            let mut said = String::new();
+            stream.read_to_string(&mut said).await.unwrap();
+            assert!(said.starts_with(&format!("HTTP/1.1 {status}")) && said.contains("connection: close"), "{said}");
+            stream.write_all(body.as_bytes()).await.expect("what comes later is still taken, so the answer stands");
+        }
+        // Nobody is listened to for ever.
+        let mut stream = connect(&server).await;
+        stream.write_all(nonsense.as_bytes()).await.unwrap();
+        while stream.write_all(body.as_bytes()).await.is_ok() {}
+    })
+    .await;
+}
+
+/// A connection that keeps its place: the server answers on it as soon as there is one.
+async fn placed(server: &Server) -> TcpStream {
+    let placed = async {
+        loop {
+            let (mut stream, mut said) = (connect(server).await, [0; 12]);
+            // One that has no place may be closed before it asks.
+            let _ = stream.write_all(HEALTH.as_bytes()).await;
+            if stream.read_exact(&mut said).await.is_ok() && &said == b"HTTP/1.1 200" {
+                return stream;
+            }
+        }
+    };
+    timeout(Duration::from_secs(30), placed).await.expect("a place is free")
+}
+
+#[tokio::test]
+async fn who_finds_no_place_is_told_so_and_one_that_was_freed_is_given_again() {
+    on_sqlite(async |url| {
+        let server = Server::start_with_room(url, 1).await;
+        let socket = Socket::open(&server.anonymous()).await;
+        assert_eq!(statuses(&server, "").await, [503], "a socket keeps its place");
+        socket.close().await;
+        for _ in 0..3 {
+            let stream = placed(&server).await;
+            assert_eq!(statuses(&server, "").await, [503]);
+            drop(stream);
+        }
     })
     .await;
 }
@@ -97,9 +163,7 @@ async fn who_does_not_take_the_answers_is_let_go() {
     on_sqlite(async |url| {
         let server = Server::start(url).await;
         pause();
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(4096).unwrap();
-        let mut stream = socket.connect(server.url.strip_prefix("http://").unwrap().parse().unwrap()).await.unwrap();
+        let mut stream = small(&server, TcpSocket::set_recv_buffer_size).await;
         let began = Instant::now();
         let requests = "GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100);
         while stream.write_all(requests.as_bytes()).await.is_ok() {}

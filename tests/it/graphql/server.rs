@@ -24,7 +24,7 @@ use orgledger::{
         Api, Settings,
         documents::{Documents, TrustedDocuments},
         pages::Letters,
-        serve,
+        room, serve,
     },
     mail::{Transport, courier::Courier},
     store::{Database, Store, append::Origin, files::Files, ledger::Request},
@@ -65,8 +65,17 @@ impl Server {
         Self::start_with(database, None).await
     }
 
+    /// Starts with room for so many connections.
+    pub async fn start_with_room(database: &str, room: u32) -> Self {
+        Self::start_on(database, None, room).await
+    }
+
     /// Starts on an empty database, and takes tokens of this identity provider.
     pub async fn start_with(database: &str, oidc: Option<Oidc>) -> Self {
+        Self::start_on(database, oidc, room()).await
+    }
+
+    async fn start_on(database: &str, oidc: Option<Oidc>, room: u32) -> Self {
         let beginning: Timestamp = BEGINNING.parse().unwrap();
         let clock = Clock::manual(beginning);
         let database = Database::connect(database).await.unwrap();
@@ -98,7 +107,7 @@ impl Server {
         let mut tasks = JoinSet::new();
         let watch = api.watch.clone();
         tasks.spawn(watch.clone().run(store.clone()));
-        tasks.spawn(serve(listener, api, pending()));
+        tasks.spawn(serve(listener, api, room, pending()));
         Self {
             url,
             clock,
