@@ -24,7 +24,7 @@ use crate::{
         data_exports::Runner,
         feed::POLL,
         files::{self, Files},
-        purge, retention,
+        purge, retention, wakeups,
     },
 };
 
@@ -67,6 +67,8 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     tasks.spawn(Courier { store: store.clone(), transport, from, public_url: public_url.clone() }.run());
     tasks.spawn(flush(store.clone(), usage.clone()));
     tasks.spawn(poll(store.clone()));
+    tasks.spawn(wakeups::tell(store.clone()));
+    tasks.spawn(wakeups::listen(store.clone()));
     tasks.spawn(purge_deleted(store.clone(), files.clone()));
     tasks.spawn(sweep(store.clone(), files.clone()));
     tasks.spawn(resume_erasures(Erasure { store: store.clone(), files: files.clone() }));

@@ -8,7 +8,7 @@ use std::{path::Path, str::FromStr, time::Duration};
 use sqlx::{
     ConnectOptions, Connection, PgPool, Postgres, Sqlite, SqlitePool,
     migrate::Migrator,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -22,6 +22,9 @@ const APPENDERS: u32 = 2;
 /// How long a statement waits for a lock in PostgreSQL: no longer than its request lives.
 const LOCK_TIMEOUT: &str = "8s";
 const APPEND_LOCK_TIMEOUT: &str = "100ms";
+
+/// What servers tell each other by: one name a schema, since others may stand in the same database. Names have a limit.
+const CHANNEL: &str = "'orgledger_' || MD5(CURRENT_SCHEMA())";
 
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -175,6 +178,22 @@ impl Database {
         let Self::Sqlite { writer, .. } = self else { return Ok(true) };
         let (busy, ..): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(writer).await?;
         Ok(busy == 0)
+    }
+
+    /// Tells all servers on this database something, outside of every transaction.
+    pub(super) async fn notify(&self, payload: &str) -> Result<(), Error> {
+        let Self::Postgres { pool, .. } = self else { return Ok(()) };
+        sqlx::query(&format!("SELECT pg_notify({CHANNEL}, $1)")).bind(payload).execute(pool).await?;
+        Ok(())
+    }
+
+    /// A connection that hears what servers tell each other; none on SQLite.
+    pub(super) async fn listener(&self) -> Result<Option<PgListener>, Error> {
+        let Self::Postgres { pool, .. } = self else { return Ok(None) };
+        let (channel,): (String,) = sqlx::query_as(&format!("SELECT {CHANNEL}")).fetch_one(pool).await?;
+        let mut listener = PgListener::connect_with(pool).await?;
+        listener.listen(&channel).await?;
+        Ok(Some(listener))
     }
 
     /// Closes every connection, once what runs has ended.

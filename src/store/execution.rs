@@ -174,7 +174,7 @@ impl EventStore<Organization> for Execution {
         self.ledger.append(append, context.transaction.take()).await.map_err(failed)?;
         let version = head.version;
         context.moved_to(head, &self.ledger);
-        self.ledger.feed.publish(self.request.organization, version);
+        self.ledger.feed.announce(self.request.organization, version);
         locked(&self.outcome).receipt = Receipt { version, written: true, objects, ..Receipt::default() };
         Ok(Vec::new())
     }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
 
 use super::{Database, Error, number, statement::Statement};
 use crate::domain::OrganizationId;
@@ -19,6 +19,9 @@ pub const POLL: Duration = Duration::from_secs(1);
 /// it takes and at little cost; for a connection they would wait a few seconds at most, and everybody else behind them.
 const READING: usize = 4;
 
+/// How many commits are remembered until other servers are told of them.
+const NEWS: usize = 4096;
+
 /// The right to read what one was woken for. It should not be kept while something is sent.
 pub struct Turn(#[expect(dead_code, reason = "it is held, not read")] Option<OwnedSemaphorePermit>);
 
@@ -29,11 +32,12 @@ type Heads = HashMap<OrganizationId, watch::Sender<u64>>;
 pub struct Feed {
     heads: Arc<Mutex<Heads>>,
     turns: Arc<Semaphore>,
+    news: broadcast::Sender<(OrganizationId, u64)>,
 }
 
 impl Default for Feed {
     fn default() -> Self {
-        Self { heads: Arc::default(), turns: Arc::new(Semaphore::new(READING)) }
+        Self { heads: Arc::default(), turns: Arc::new(Semaphore::new(READING)), news: broadcast::channel(NEWS).0 }
     }
 }
 
@@ -52,7 +56,19 @@ impl Feed {
         Turn(Arc::clone(&self.turns).acquire_owned().await.ok())
     }
 
-    /// Tells that an organization's head is at this version now.
+    /// What is committed here from now on.
+    pub fn news(&self) -> broadcast::Receiver<(OrganizationId, u64)> {
+        self.news.subscribe()
+    }
+
+    /// Tells everybody that an organization's head was moved to this version here.
+    pub(super) fn announce(&self, organization: OrganizationId, version: u64) {
+        self.publish(organization, version);
+        // Without other servers nobody listens.
+        let _ = self.news.send((organization, version));
+    }
+
+    /// Tells who waits here that an organization's head is at this version now.
     pub fn publish(&self, organization: OrganizationId, version: u64) {
         self.with(|heads| {
             if let Some(head) = heads.get(&organization) {

@@ -50,6 +50,7 @@ pub mod standing;
 pub mod statement;
 pub mod users;
 pub mod verify;
+pub mod wakeups;
 mod write;
 
 pub use database::Database;

@@ -29,4 +29,5 @@ mod schema;
 mod server_keys;
 mod snapshots;
 mod verify;
+mod wakeups;
 pub mod world;

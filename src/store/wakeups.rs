@@ -1,0 +1,90 @@
+//! Wake-ups between servers that share a PostgreSQL database, so that a subscriber of one learns at once of what another
+//! wrote. Each is a hint and nothing depends on it: what is lost is found by the poll, a second later at most.
+//!
+//! *Shape.* What was committed here is told by one NOTIFY for all organizations of the moment, outside of every append:
+//! inside one, PostgreSQL has all commits wait for each other. *Limits.* One NOTIFY tells of [`AT_ONCE`] organizations.
+
+use std::collections::HashMap;
+
+use tokio::{
+    sync::broadcast::{Receiver, error::RecvError},
+    time::sleep,
+};
+
+use super::{
+    Database, Store,
+    feed::{Feed, POLL},
+};
+use crate::domain::OrganizationId;
+
+/// How many organizations one notification names: PostgreSQL takes 8,000 bytes.
+const AT_ONCE: usize = 128;
+
+/// Tells the other servers of what is committed here, for as long as there is a store. It does nothing on SQLite, which has
+/// no other servers.
+pub fn tell(store: Store) -> impl Future<Output = ()> {
+    // What is committed before the first look counts, too.
+    let news = store.feed.news();
+    async move {
+        if let Database::Postgres { .. } = store.database {
+            tell_all(&store, news).await;
+        }
+    }
+}
+
+async fn tell_all(store: &Store, mut news: Receiver<(OrganizationId, u64)>) {
+    while let Some(heads) = gather(&mut news).await {
+        let heads: Vec<_> = heads.into_iter().collect();
+        for some in heads.chunks(AT_ONCE) {
+            if let Err(error) = store.database.notify(&payload(some)).await {
+                tracing::warn!(?error, "other servers were not told of new events");
+            }
+        }
+    }
+}
+
+/// The heads that there is news of; `None` at the end of the store.
+async fn gather(news: &mut Receiver<(OrganizationId, u64)>) -> Option<HashMap<OrganizationId, u64>> {
+    let mut heads = HashMap::new();
+    match news.recv().await {
+        Ok((organization, version)) => heads.insert(organization, version),
+        Err(RecvError::Lagged(_)) => None,
+        Err(RecvError::Closed) => return None,
+    };
+    while let Ok((organization, version)) = news.try_recv() {
+        heads.insert(organization, version);
+    }
+    Some(heads)
+}
+
+fn payload(heads: &[(OrganizationId, u64)]) -> String {
+    let told: Vec<_> = heads.iter().map(|(organization, version)| format!("{organization} {version}")).collect();
+    told.join("\n")
+}
+
+/// Wakes who waits here for what other servers tell of. It ends at once on SQLite.
+pub async fn listen(store: Store) {
+    loop {
+        match store.database.listener().await {
+            Ok(None) => return,
+            Ok(Some(mut listener)) => {
+                while let Ok(notification) = listener.recv().await {
+                    publish(&store.feed, notification.payload());
+                }
+                tracing::warn!("the connection that hears of other servers' events was lost");
+            }
+            Err(error) => tracing::warn!(?error, "other servers' events are not heard of"),
+        }
+        sleep(POLL).await;
+    }
+}
+
+fn publish(feed: &Feed, payload: &str) {
+    for line in payload.lines() {
+        if let Some((organization, version)) = line.split_once(' ')
+            && let (Ok(organization), Ok(version)) = (organization.parse(), version.parse())
+        {
+            feed.publish(OrganizationId(organization), version);
+        }
+    }
+}
