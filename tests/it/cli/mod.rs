@@ -4,6 +4,7 @@ mod callers;
 mod chaos;
 mod crash;
 mod disconnects;
+mod exports;
 mod letters;
 mod organization;
 mod processes;
