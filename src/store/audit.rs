@@ -117,9 +117,8 @@ impl Filter {
         // A reason may stand beside an entry whose name was found as well.
         let union = if self.search.is_some() { " UNION " } else { " UNION ALL " };
         for (index, part) in parts.iter().enumerate() {
-            statement.push(if index == 0 { "SELECT * FROM (SELECT " } else { union });
-            statement.push(if index == 0 { "" } else { "SELECT * FROM (SELECT " });
-            statement.push(source.columns).push(" FROM ").push(source.table).push(" a");
+            statement.push(if index == 0 { "SELECT * FROM (" } else { union });
+            statement.push(if index == 0 { "" } else { "SELECT * FROM (" });
             self.push_part(statement, source, organization, part);
             if let Some((window, direction)) = span {
                 window.push_to(statement, source.place, direction);
@@ -130,22 +129,31 @@ impl Filter {
     }
 
     fn push_part(&self, statement: &mut Statement, source: &Source, organization: OrganizationId, part: &Part) {
-        if matches!(part, Part::Reason(_)) {
-            statement.push(" JOIN event_context c");
-            statement.push(" ON c.organization_id = a.organization_id AND c.sequence = a.sequence");
-        }
-        statement.push(" WHERE a.organization_id = ").push_value(organization.0);
+        let Source { table, columns, .. } = source;
         let mut read = "";
         match part {
-            Part::Whole => {}
-            Part::Named(column, value) => {
-                read = column;
-                statement.push(&format!(" AND a.{column} = ")).push_value(value.clone());
+            Part::Reason(pattern) if self.is_of_reasons_alone(source) => {
+                statement.push(&format!("SELECT {columns} FROM event_context a"));
+                push_reason(statement, organization, pattern);
             }
             Part::Reason(pattern) => {
-                statement.push(" AND c.reason_key IS NOT NULL");
-                statement.push(" AND c.reason_key LIKE ").push_value(pattern).push(" ESCAPE '\\'");
+                // PostgreSQL would take a join of the two for one of thousands of rows, because every organization has
+                // the same first sequences, and walk along one table until so many have come.
+                statement.push("WITH found AS MATERIALIZED (SELECT a.sequence FROM event_context a");
+                push_reason(statement, organization, pattern);
+                statement.push(&format!(") SELECT {columns} FROM found CROSS JOIN {table} a"));
+                statement
+                    .push(" WHERE a.sequence = found.sequence AND a.organization_id = ")
+                    .push_value(organization.0);
             }
+            Part::Whole | Part::Named(..) => {
+                statement.push(&format!("SELECT {columns} FROM {table} a"));
+                statement.push(" WHERE a.organization_id = ").push_value(organization.0);
+            }
+        }
+        if let Part::Named(column, value) = part {
+            read = column;
+            statement.push(&format!(" AND a.{column} = ")).push_value(value.clone());
         }
         if let Some(names) = self.names(source).filter(|_| read != source.name) {
             statement.push(&format!(" AND a.{} IN ", source.name)).push_list(names);
@@ -159,6 +167,11 @@ impl Filter {
             statement.push(" AND a.actor_kind IN ").push_list(&self.actor_kinds);
         }
         self.push_times(statement, source, organization);
+    }
+
+    /// Whether nothing but the reason and the time is asked of an entry that is found by its reason.
+    fn is_of_reasons_alone(&self, source: &Source) -> bool {
+        self.names(source).is_none() && self.actors.is_empty() && self.targets.is_empty() && self.actor_kinds.is_empty()
     }
 
     /// Adds from when to when. What was done is in the order of time, so two looks find its sequences. What was refused
@@ -187,6 +200,12 @@ impl Filter {
             statement.push(" AND a.sequence < ").push_value(to);
         }
     }
+}
+
+/// Adds that a reason stands there and has this in it.
+fn push_reason(statement: &mut Statement, organization: OrganizationId, pattern: &str) {
+    statement.push(" WHERE a.organization_id = ").push_value(organization.0).push(" AND a.reason_key IS NOT NULL");
+    statement.push(" AND a.reason_key LIKE ").push_value(pattern).push(" ESCAPE '\\'");
 }
 
 /// Adds the last sequence that was recorded before a moment.
