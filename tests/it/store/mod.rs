@@ -29,5 +29,6 @@ mod refusals;
 mod retention;
 mod schema;
 mod server_keys;
+mod upgrade;
 mod verify;
 pub mod world;
