@@ -130,30 +130,28 @@ impl Filter {
 
     fn push_part(&self, statement: &mut Statement, source: &Source, organization: OrganizationId, part: &Part) {
         let Source { table, columns, .. } = source;
-        let mut read = "";
-        match part {
-            Part::Reason(pattern) if self.is_of_reasons_alone(source) => {
-                statement.push(&format!("SELECT {columns} FROM event_context a"));
-                push_reason(statement, organization, pattern);
-            }
-            Part::Reason(pattern) => {
-                // PostgreSQL would take a join of the two for one of thousands of rows, because every organization has
-                // the same first sequences, and walk along one table until so many have come.
-                statement.push("WITH found AS MATERIALIZED (SELECT a.sequence FROM event_context a");
-                push_reason(statement, organization, pattern);
-                statement.push(&format!(") SELECT {columns} FROM found CROSS JOIN {table} a"));
-                statement
-                    .push(" WHERE a.sequence = found.sequence AND a.organization_id = ")
-                    .push_value(organization.0);
-            }
-            Part::Whole | Part::Named(..) => {
-                statement.push(&format!("SELECT {columns} FROM {table} a"));
-                statement.push(" WHERE a.organization_id = ").push_value(organization.0);
-            }
+        let (mut from, mut read) = ("", "");
+        if let Part::Reason(pattern) = part {
+            // The reasons first, and alone. PostgreSQL would take a join of the two for one of thousands of rows, because
+            // every organization has the same first sequences, and walk along one table until so many have come; SQLite
+            // would walk along all that stands beside entries, most of which has no reason.
+            statement.push("WITH found AS MATERIALIZED (SELECT c.sequence FROM event_context c");
+            statement.push(" WHERE c.organization_id = ").push_value(organization.0);
+            statement.push(" AND c.reason_key IS NOT NULL AND c.reason_key LIKE ").push_value(pattern);
+            statement.push(" ESCAPE '\\') ");
+            from = "found CROSS JOIN ";
         }
-        if let Part::Named(column, value) = part {
-            read = column;
-            statement.push(&format!(" AND a.{column} = ")).push_value(value.clone());
+        statement.push(&format!("SELECT {columns} FROM {from}{table} a WHERE a.organization_id = "));
+        statement.push_value(organization.0);
+        match part {
+            Part::Whole => {}
+            Part::Named(column, value) => {
+                read = column;
+                statement.push(&format!(" AND a.{column} = ")).push_value(value.clone());
+            }
+            Part::Reason(_) => {
+                statement.push(" AND a.sequence = found.sequence");
+            }
         }
         if let Some(names) = self.names(source).filter(|_| read != source.name) {
             statement.push(&format!(" AND a.{} IN ", source.name)).push_list(names);
@@ -167,11 +165,6 @@ impl Filter {
             statement.push(" AND a.actor_kind IN ").push_list(&self.actor_kinds);
         }
         self.push_times(statement, source, organization);
-    }
-
-    /// Whether nothing but the reason and the time is asked of an entry that is found by its reason.
-    fn is_of_reasons_alone(&self, source: &Source) -> bool {
-        self.names(source).is_none() && self.actors.is_empty() && self.targets.is_empty() && self.actor_kinds.is_empty()
     }
 
     /// Adds from when to when. What was done is in the order of time, so two looks find its sequences. What was refused
@@ -200,12 +193,6 @@ impl Filter {
             statement.push(" AND a.sequence < ").push_value(to);
         }
     }
-}
-
-/// Adds that a reason stands there and has this in it.
-fn push_reason(statement: &mut Statement, organization: OrganizationId, pattern: &str) {
-    statement.push(" WHERE a.organization_id = ").push_value(organization.0).push(" AND a.reason_key IS NOT NULL");
-    statement.push(" AND a.reason_key LIKE ").push_value(pattern).push(" ESCAPE '\\'");
 }
 
 /// Adds the last sequence that was recorded before a moment.
