@@ -41,8 +41,9 @@ impl Commands {
         Ok(())
     }
 
-    /// Makes a picture the logo, for who asked for the upload; `None` where the address was used before. The file is
-    /// written first: an event never names what is not there, and a file that nothing names is swept.
+    /// Makes a picture the logo, for who asked for the upload; `None` where the address was used before. It is used up in
+    /// the transaction of the event, so by nothing that failed. The file is written first: an event never names what is
+    /// not there, and a file that nothing names is swept.
     pub async fn set_logo(
         &self,
         caller: &Caller,
@@ -51,13 +52,20 @@ impl Commands {
         files: &Files,
     ) -> Result<Option<Receipt>, Failure> {
         let LogoUpload { organization, actor, id, .. } = *upload;
-        let key = format!("logo upload {id}");
-        let used = Idempotency { fingerprint: self.store.server_key.fingerprint(&key), key };
-        if !commands::claim(&self.store.database, organization, actor, &used, self.store.now()).await? {
+        let (key, database, now) = (format!("logo upload {id}"), &self.store.database, self.store.now());
+        if commands::find(database, organization, actor, &key, now).await?.is_some() {
             return Ok(None);
         }
         files.put(organization, picture.logo, picture.bytes).await?;
         let action = Action::SetLogo { logo: picture.logo };
-        self.execute(caller, organization, action, Terms::default()).await.map(Some)
+        let terms = Terms { idempotency: Some((key.clone(), key.clone())), ..Terms::default() };
+        let receipt = self.execute(caller, organization, action, terms).await?;
+        if receipt.replayed {
+            return Ok(None);
+        }
+        // A picture that is the logo already writes nothing, and uses the address up all the same.
+        let used = Idempotency { fingerprint: self.store.server_key.fingerprint(&key), key };
+        let first = receipt.written || commands::claim(database, organization, actor, &used, now).await?;
+        Ok(first.then_some(receipt))
     }
 }

@@ -117,9 +117,8 @@ impl Filter {
         // A reason may stand beside an entry whose name was found as well.
         let union = if self.search.is_some() { " UNION " } else { " UNION ALL " };
         for (index, part) in parts.iter().enumerate() {
-            statement.push(if index == 0 { "SELECT * FROM (SELECT " } else { union });
-            statement.push(if index == 0 { "" } else { "SELECT * FROM (SELECT " });
-            statement.push(source.columns).push(" FROM ").push(source.table).push(" a");
+            statement.push(if index == 0 { "SELECT * FROM (" } else { union });
+            statement.push(if index == 0 { "" } else { "SELECT * FROM (" });
             self.push_part(statement, source, organization, part);
             if let Some((window, direction)) = span {
                 window.push_to(statement, source.place, direction);
@@ -130,21 +129,28 @@ impl Filter {
     }
 
     fn push_part(&self, statement: &mut Statement, source: &Source, organization: OrganizationId, part: &Part) {
-        if matches!(part, Part::Reason(_)) {
-            statement.push(" JOIN event_context c");
-            statement.push(" ON c.organization_id = a.organization_id AND c.sequence = a.sequence");
+        let Source { table, columns, .. } = source;
+        let (mut from, mut read) = ("", "");
+        if let Part::Reason(pattern) = part {
+            // The reasons first, and alone. PostgreSQL would take a join of the two for one of thousands of rows, because
+            // every organization has the same first sequences, and walk along one table until so many have come; SQLite
+            // would walk along all that stands beside entries, most of which has no reason.
+            statement.push("WITH found AS MATERIALIZED (SELECT c.sequence FROM event_context c");
+            statement.push(" WHERE c.organization_id = ").push_value(organization.0);
+            statement.push(" AND c.reason_key IS NOT NULL AND c.reason_key LIKE ").push_value(pattern);
+            statement.push(" ESCAPE '\\') ");
+            from = "found CROSS JOIN ";
         }
-        statement.push(" WHERE a.organization_id = ").push_value(organization.0);
-        let mut read = "";
+        statement.push(&format!("SELECT {columns} FROM {from}{table} a WHERE a.organization_id = "));
+        statement.push_value(organization.0);
         match part {
             Part::Whole => {}
             Part::Named(column, value) => {
                 read = column;
                 statement.push(&format!(" AND a.{column} = ")).push_value(value.clone());
             }
-            Part::Reason(pattern) => {
-                statement.push(" AND c.reason_key IS NOT NULL");
-                statement.push(" AND c.reason_key LIKE ").push_value(pattern).push(" ESCAPE '\\'");
+            Part::Reason(_) => {
+                statement.push(" AND a.sequence = found.sequence");
             }
         }
         if let Some(names) = self.names(source).filter(|_| read != source.name) {

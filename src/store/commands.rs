@@ -58,7 +58,7 @@ pub async fn find(
     }))
 }
 
-/// Marks a key as used, before the command that is done once and never repeated; false where it was used already.
+/// Marks the key of a command that wrote nothing as used; false where it was used already.
 pub async fn claim(
     database: &Database,
     organization: OrganizationId,

@@ -150,15 +150,20 @@ impl Filter {
     ) -> Option<Statement> {
         let window = over_done(window, direction);
         let columns = EventRow::COLUMNS;
-        let mut statement = Statement::new(format!("SELECT {columns}, c.ip, c.user_agent, c.reason FROM ("));
+        let mut statement =
+            Statement::new(format!("SELECT {columns}, c.ip, c.user_agent, c.reason FROM (SELECT * FROM ("));
         if !self.push_places(&mut statement, &DONE, organization, Some((&window, direction))) {
             return None;
         }
-        // A cross join, because SQLite takes its tables in this order then: the few places first.
+        // The few places are chosen first, and all of them are read. PostgreSQL takes a place for one of thousands of
+        // rows, because every organization has the same first sequences: of so many it would look for some by reading
+        // the whole table. A cross join, because SQLite takes its tables in this order then.
+        statement.push(") AS part");
+        window.push_order(&mut statement, &["sequence"], direction);
         statement.push(") AS place CROSS JOIN events e LEFT JOIN event_context c");
         statement.push(" ON c.organization_id = e.organization_id AND c.sequence = e.sequence");
         statement.push(" WHERE e.sequence = place.sequence AND e.organization_id = ").push_value(organization.0);
-        window.push_order(&mut statement, &["place.sequence"], direction);
+        window.push_order_of_all(&mut statement, &["place.sequence"], direction);
         Some(statement)
     }
 

@@ -232,6 +232,11 @@ impl PeriodRow {
 
 /// The latest periods of a member, newest first, at most 100, each with who made the change that it began with.
 pub async fn periods(database: &Database, organization: OrganizationId, user: UserId) -> Result<Vec<PeriodRow>, Error> {
+    periods_statement(organization, user).all(database).await
+}
+
+/// The statement of a member's periods.
+pub fn periods_statement(organization: OrganizationId, user: UserId) -> Statement {
     Statement::new(format!(
         "SELECT h.status, h.from_at, h.until_at, a.actor_kind, a.actor_id, {JOINED} FROM member_history h \
          JOIN roles r ON r.organization_id = h.organization_id AND r.role_id = h.role_id \
@@ -240,8 +245,6 @@ pub async fn periods(database: &Database, organization: OrganizationId, user: Us
     ))
     .bind(organization.0)
     .bind(user.0)
-    .all(database)
-    .await
 }
 
 /// What a letter about a membership is made of.

@@ -93,6 +93,12 @@ impl Window {
 
     /// Adds the order and one row more than asked for.
     pub(super) fn push_order(&self, statement: &mut Statement, columns: &[&str], direction: Direction) {
+        self.push_order_of_all(statement, columns, direction);
+        statement.push(" LIMIT ").push_value(u64::from(self.limit) + 1);
+    }
+
+    /// Adds the order alone.
+    pub(super) fn push_order_of_all(&self, statement: &mut Statement, columns: &[&str], direction: Direction) {
         let ascending = direction == Direction::Ascending;
         let runs = if ascending == (self.end == End::First) { " ASC" } else { " DESC" };
         let mut separator = " ORDER BY ";
@@ -100,7 +106,6 @@ impl Window {
             statement.push(separator).push(column).push(runs);
             separator = ", ";
         }
-        statement.push(" LIMIT ").push_value(u64::from(self.limit) + 1);
     }
 
     /// Makes the page of the rows that were read.

@@ -7,7 +7,6 @@ use uuid::Uuid;
 use super::{
     Database, Error,
     aggregate::Recorded,
-    number,
     page::{Direction, Page, Window},
     projection,
     roles::{self, JOINED},
@@ -139,15 +138,17 @@ pub async fn counts(database: &Database, organization: OrganizationId, now: Time
 
 /// The last sequence that was recorded at a moment; 0 before the first.
 pub async fn sequence_at(database: &Database, organization: OrganizationId, at: Timestamp) -> Result<u64, Error> {
-    let row: Option<(i64,)> = Statement::new(
+    sequence_at_statement(organization, at).count(database).await
+}
+
+/// The statement of the last sequence at a moment.
+pub fn sequence_at_statement(organization: OrganizationId, at: Timestamp) -> Statement {
+    Statement::new(
         "SELECT sequence FROM events WHERE organization_id = $1 AND recorded_at <= $2 \
          ORDER BY recorded_at DESC, sequence DESC LIMIT 1",
     )
     .bind(organization.0)
     .bind(at)
-    .optional(database)
-    .await?;
-    Ok(row.map_or(0, |(sequence,)| number(sequence)))
 }
 
 pub(super) fn project(recorded: &Recorded) -> Vec<Write> {

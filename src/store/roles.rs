@@ -84,7 +84,7 @@ pub async fn list(database: &Database, organization: OrganizationId) -> Result<V
 
 /// Every role as it was at a sequence, highest first; those of an organization that had not begun are none.
 pub async fn list_at(database: &Database, organization: OrganizationId, sequence: u64) -> Result<Vec<RoleRow>, Error> {
-    at_statement(organization, sequence, "NOT deleted").all(database).await
+    at_statement(organization, sequence, None).all(database).await
 }
 
 /// The role as it was at a sequence; none where there was none.
@@ -94,7 +94,7 @@ pub async fn find_at(
     role: RoleId,
     sequence: u64,
 ) -> Result<Option<RoleRow>, Error> {
-    at_statement(organization, sequence, "NOT deleted AND role_id = $3").bind(role.0).optional(database).await
+    at_statement(organization, sequence, Some(role)).optional(database).await
 }
 
 /// The roles with these ids as they were at a sequence, deleted ones as they were at last.
@@ -104,6 +104,15 @@ pub async fn named_at(
     roles: impl IntoIterator<Item = RoleId>,
     sequence: u64,
 ) -> Result<Vec<RoleRow>, Error> {
+    named_at_statement(organization, roles, sequence).all(database).await
+}
+
+/// The statement of roles by their ids.
+pub fn named_at_statement(
+    organization: OrganizationId,
+    roles: impl IntoIterator<Item = RoleId>,
+    sequence: u64,
+) -> Statement {
     let ids: BTreeSet<_> = roles.into_iter().map(|role| role.0).collect();
     let mut statement = Statement::new(format!(
         "SELECT {COLUMNS} FROM role_history WHERE organization_id = $1 AND from_sequence <= $2 AND to_sequence > $2 \
@@ -112,16 +121,22 @@ pub async fn named_at(
     .bind(organization.0)
     .bind(sequence);
     statement.push_list(ids);
-    statement.all(database).await
+    statement
 }
 
-fn at_statement(organization: OrganizationId, sequence: u64, condition: &str) -> Statement {
-    Statement::new(format!(
+/// The statement of the roles at a sequence, or of one of them.
+pub fn at_statement(organization: OrganizationId, sequence: u64, role: Option<RoleId>) -> Statement {
+    let mut statement = Statement::new(format!(
         "SELECT {COLUMNS} FROM role_history WHERE organization_id = $1 AND from_sequence <= $2 AND to_sequence > $2 \
-         AND {condition} ORDER BY level, name, role_id"
+         AND NOT deleted"
     ))
     .bind(organization.0)
-    .bind(sequence)
+    .bind(sequence);
+    if let Some(role) = role {
+        statement.push(" AND role_id = ").push_value(role.0);
+    }
+    statement.push(" ORDER BY level, name, role_id");
+    statement
 }
 
 /// How many members held each role at a sequence, former ones not counted.

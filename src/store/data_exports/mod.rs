@@ -12,7 +12,7 @@ mod organization;
 mod person;
 mod run;
 
-pub use run::{Runner, run_one};
+pub use run::{Runner, page_statements, run_one};
 
 use chrono::TimeDelta;
 use uuid::Uuid;

@@ -108,6 +108,19 @@ pub async fn run_one(database: &Database, files: &Files, clock: &Clock) -> Resul
     Ok(true)
 }
 
+/// What is in an export of this owner.
+const fn tables(owner: Owner) -> &'static [Table] {
+    match owner {
+        Owner::Organization(_) => &organization::TABLES,
+        Owner::Person(_) => &person::TABLES,
+    }
+}
+
+/// The statement of the first page of each table, after the table's name, for the tests that look at plans.
+pub fn page_statements(owner: Owner) -> impl Iterator<Item = (&'static str, Statement)> {
+    tables(owner).iter().map(move |table| (table.name, table.page_statement(owner, None)))
+}
+
 /// An export that is being made.
 struct Job<'a> {
     database: &'a Database,
@@ -119,10 +132,7 @@ struct Job<'a> {
 impl Job<'_> {
     /// Writes everything but the manifest, which it gives; `None` where the lease was lost.
     async fn write(&self, archive: &mut Archive) -> Result<Option<Value>, Error> {
-        let tables: &[Table] = match self.taken.owner {
-            Owner::Organization(_) => &organization::TABLES,
-            Owner::Person(_) => &person::TABLES,
-        };
+        let tables = tables(self.taken.owner);
         let mut transaction = self.database.snapshot().await?;
         let manifest = self.manifest(&mut transaction).await?;
         for (done, table) in tables.iter().enumerate() {
@@ -153,6 +163,7 @@ impl Job<'_> {
         let name = format!("{}.{}", table.name, if form == Form::Json { "json" } else { "csv" });
         archive.start(&name)?;
         archive.write(&table.opening(form)?).await?;
+        let holds: Vec<_> = table.columns.iter().map(|(_, holds)| *holds).collect();
         let (mut rows, mut renewed) = (0, None);
         let mut after: Option<Vec<Value>> = None;
         loop {
@@ -163,7 +174,8 @@ impl Job<'_> {
                 }
                 renewed = Some(now);
             }
-            let page = self.page(transaction, table, after.as_deref()).await?;
+            let page = table.page_statement(self.taken.owner, after.as_deref());
+            let page = page.cells_in(transaction, &holds).await?;
             let Some(last) = page.last() else { break };
             after = Some(last[..table.keys].to_vec());
             archive.write(&table.lines(form, rows == 0, &page)?).await?;
@@ -177,21 +189,6 @@ impl Job<'_> {
         }
         archive.end(&name, Some(rows));
         Ok(true)
-    }
-
-    /// The rows behind a key.
-    async fn page(
-        &self,
-        transaction: &mut Transaction,
-        table: &Table,
-        after: Option<&[Value]>,
-    ) -> Result<Vec<Vec<Value>>, Error> {
-        let mut statement = Statement::new(table.select).bind(self.taken.owner.id());
-        for (at, (_, holds)) in table.columns[..table.keys].iter().enumerate() {
-            statement = statement.bind(holds.key(after.map(|after| &after[at])));
-        }
-        let holds: Vec<_> = table.columns.iter().map(|(_, holds)| *holds).collect();
-        statement.bind(PAGE).cells_in(transaction, &holds).await
     }
 
     /// What the archive says of itself.
@@ -218,6 +215,15 @@ impl Job<'_> {
 }
 
 impl Table {
+    /// The statement of the rows behind a key.
+    fn page_statement(&self, owner: Owner, after: Option<&[Value]>) -> Statement {
+        let mut statement = Statement::new(self.select).bind(owner.id());
+        for (at, (_, holds)) in self.columns[..self.keys].iter().enumerate() {
+            statement = statement.bind(holds.key(after.map(|after| &after[at])));
+        }
+        statement.bind(PAGE)
+    }
+
     fn opening(&self, form: Form) -> Result<Vec<u8>, Error> {
         match form {
             Form::Json => Ok(b"[".to_vec()),

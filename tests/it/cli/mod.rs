@@ -1,9 +1,12 @@
 //! The program as its users meet it: started, asked, stopped and killed as a process, on both databases.
 
+#[cfg(feature = "s3")]
+mod bucket;
 mod callers;
 mod chaos;
 mod crash;
 mod disconnects;
+mod exports;
 mod letters;
 mod organization;
 mod processes;

@@ -44,7 +44,7 @@ async fn profile(trial: &Trial<'_>, acme: &Acme<'_>) {
     let path = text(&address, "/uploadUrl").strip_prefix(&trial.server.url).unwrap().to_owned();
     let nobody = trial.server.anonymous();
     trial.tell("a logo", || nobody.request(Method::PUT, &path).body(png(1))).await;
-    // An address that was not answered is used up all the same; the next one is not.
+    // Where nobody heard that it was done, the address is used up; the next one is not.
     let address = acme.ada.operation("CreateLogoUpload", acme.with(json!({}))).await;
     let path = text(&address, "/createLogoUpload/uploadUrl").strip_prefix(&trial.server.url).unwrap().to_owned();
     assert!(nobody.request(Method::PUT, &path).body(png(2)).send().await.unwrap().status().is_success());

@@ -6,6 +6,7 @@
 
 mod interrupts;
 mod life;
+mod once;
 mod proxy;
 mod sqlite;
 mod trial;
@@ -26,6 +27,31 @@ use crate::{
 /// are lost from the list; then it is too short.
 const STATEMENTS: usize = 100;
 const FAILURES: usize = 200;
+
+/// Whatever fails in it, a link or an address that is good once can be used until it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_good_once_is_used_up_by_nothing_that_failed_on_postgres() {
+    for failure in [Failure::Refused, Failure::CutOff] {
+        on_postgres("what_is_good_once_is_used_up_by_nothing_that_failed_on_postgres", async |url| {
+            let proxy = Proxy::before(url).await;
+            let server = Server::start(&proxy.url).await;
+            let beside = Database::connect(url).await.unwrap();
+            once::use_up(&Trial::new(&server, beside, Faults::Statements(&proxy, failure))).await;
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_good_once_is_used_up_by_nothing_that_failed_on_sqlite() {
+    on_sqlite(async |url| {
+        let server = Server::start(url).await;
+        let beside = Database::connect(url).await.unwrap();
+        let interrupts = Interrupts::of(&server.store.database);
+        once::use_up(&Trial::new(&server, beside, Faults::Steps(&interrupts))).await;
+    })
+    .await;
+}
 
 /// Lives a life behind a proxy; tells what the proxy saw.
 async fn live_behind_a_proxy(url: &str, failure: Failure) -> (usize, Vec<String>) {

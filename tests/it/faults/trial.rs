@@ -37,7 +37,7 @@ const INSIDE: &[&str] = &[
     "panic",
 ];
 /// How often a request is sent at most: more statements than any has.
-const PATIENCE: usize = 400;
+pub const PATIENCE: usize = 400;
 
 /// What fails.
 pub enum Faults<'a> {
@@ -76,7 +76,7 @@ pub struct Trial<'a> {
 /// An answer, whatever it is.
 #[derive(Debug)]
 pub struct Answer {
-    status: StatusCode,
+    pub status: StatusCode,
     headers: HeaderMap,
     pub body: String,
 }
@@ -89,7 +89,7 @@ impl Answer {
         Self { status, headers, body: String::from_utf8_lossy(&body).into_owned() }
     }
 
-    fn json(&self) -> Option<Value> {
+    pub fn json(&self) -> Option<Value> {
         serde_json::from_str(&self.body).ok()
     }
 
@@ -219,6 +219,13 @@ impl<'a> Trial<'a> {
         self.failures.update(|failures| failures + usize::from(failed));
     }
 
+    /// Sends a request while something is to fail, after so many statements or steps; the answer, and whether it did.
+    pub async fn fail_after(&self, passing: usize, request: RequestBuilder) -> (Answer, bool) {
+        self.faults.arm(passing).await;
+        let answer = Answer::of(request).await;
+        (answer, self.faults.disarm())
+    }
+
     /// How many answers were failures.
     pub fn failures(&self) -> usize {
         self.failures.get()
@@ -276,7 +283,8 @@ impl<'a> Trial<'a> {
     }
 }
 
-fn post(client: &Client, document: &str, variables: &Value) -> RequestBuilder {
+/// An operation as a request.
+pub fn post(client: &Client, document: &str, variables: &Value) -> RequestBuilder {
     client.request(Method::POST, "/graphql").json(&json!({ "query": document, "variables": variables }))
 }
 

@@ -46,7 +46,7 @@ async fn download(client: &Client, url: &str) -> (u16, Vec<u8>) {
 }
 
 /// The files in an archive, each as the manifest says it is.
-fn unpack(archive: Vec<u8>) -> BTreeMap<String, Vec<u8>> {
+pub fn unpack(archive: Vec<u8>) -> BTreeMap<String, Vec<u8>> {
     let mut archive = zip::ZipArchive::new(Cursor::new(archive)).unwrap();
     let mut files = BTreeMap::new();
     for at in 0..archive.len() {

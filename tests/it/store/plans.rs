@@ -1,7 +1,7 @@
 //! The plans of what is read: an index of one organization, never a whole table.
 //!
 //! Twenty organizations of a thousand members each among three thousand small ones, made by set-wise statements; then
-//! statistics, so that the planner knows what it has. The statements are those that PostgreSQL has prepared after every
+//! statistics, so that PostgreSQL's planner knows what it has. The statements are those that PostgreSQL has prepared after every
 //! reading function was called once; their text is SQLite's as well.
 
 use chrono::TimeDelta;
@@ -28,10 +28,10 @@ use super::{
 use crate::support::databases::{on_postgres, on_sqlite};
 
 /// The organization whose plans are looked at; the big ones lie among the small ones, as random ids do.
-const BIG: OrganizationId = OrganizationId(Uuid::from_u128(7 * 150));
+pub const BIG: OrganizationId = OrganizationId(Uuid::from_u128(7 * 150));
 
 /// The SQL of an id with this number.
-fn id(database: &Database, number: &str) -> String {
+pub fn id(database: &Database, number: &str) -> String {
     match database {
         Database::Postgres { .. } => format!("lpad(to_hex({number}), 32, '0')::uuid"),
         Database::Sqlite { .. } => format!("unhex(printf('%032x', {number}))"),
@@ -42,7 +42,7 @@ fn id(database: &Database, number: &str) -> String {
 const METADATA: &str = r#"{"actorKind": "USER", "actorId": "00000000-0000-0000-0000-000000000001", "requestId": "r"}"#;
 
 /// Twenty big organizations and three thousand small ones.
-async fn fill(database: &Database) {
+pub async fn fill(database: &Database) {
     let numbers =
         |last: u32| format!("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {last}) ");
     let (of, one) = (|number: &str| id(database, number), beginning());
@@ -134,7 +134,14 @@ async fn fill(database: &Database) {
             statement.run(database).await.unwrap();
         }
     }
-    Statement::new("ANALYZE").run(database).await.unwrap();
+    analyze(database).await;
+}
+
+/// Has PostgreSQL know what it has. SQLite knows nothing, as in service: nobody has it look.
+pub async fn analyze(database: &Database) {
+    if let Database::Postgres { .. } = database {
+        Statement::new("ANALYZE").run(database).await.unwrap();
+    }
 }
 
 fn window(after: Option<Key>) -> Window {
@@ -254,12 +261,13 @@ async fn read_the_rest(database: &Database) {
     super::notices::read(database, BIG).await;
 }
 
-/// Every statement that was read with and prepared, and the faults in its plan that is made for any values.
-async fn prepared_plans(pool: &sqlx::PgPool) -> Vec<(String, String)> {
+/// Every prepared statement that begins with one of these words, and the faults in its plan that is made for any values.
+pub async fn prepared_plans(pool: &sqlx::PgPool, words: &[&str]) -> Vec<(String, String)> {
     let text = "SELECT name, statement, cardinality(parameter_types) FROM pg_prepared_statements";
     let prepared: Vec<(String, String, i32)> = sqlx::query_as(text).persistent(false).fetch_all(pool).await.unwrap();
     let mut found = Vec::new();
-    for (name, statement, parameters) in prepared.into_iter().filter(|(_, text, _)| text.starts_with("SELECT")) {
+    let meant = |text: &str| words.iter().any(|word| text.starts_with(word));
+    for (name, statement, parameters) in prepared.into_iter().filter(|(_, text, _)| meant(text)) {
         let values = vec!["NULL"; usize::try_from(parameters).unwrap()].join(", ");
         let values = if values.is_empty() { values } else { format!("({values})") };
         let explain = format!("EXPLAIN EXECUTE {name}{values}");
@@ -340,7 +348,7 @@ async fn nothing_is_read_beyond_one_organization() {
         // Of an organization that was lived, because the event has to be one.
         members::news(&postgres, acme, bob.id, news).await.unwrap().unwrap();
         sqlx::raw_sql("SET plan_cache_mode = force_generic_plan").execute(&pool).await.unwrap();
-        let plans = prepared_plans(&pool).await;
+        let plans = prepared_plans(&pool, &["SELECT"]).await;
         assert!(plans.len() > 100, "{} statements", plans.len());
         let faulty: Vec<_> = plans.iter().filter(|(_, plan)| !plan.is_empty()).collect();
         let faulty: Vec<_> = faulty.iter().map(|(text, plan)| format!("{text}\n{plan}")).collect();
