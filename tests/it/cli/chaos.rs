@@ -1,7 +1,7 @@
 //! Subscribers of two servers on one PostgreSQL, while connections break and servers are killed: each has every event
 //! once, in order.
 //!
-//! `CHAOS_EVENTS` and `CHAOS_SUBSCRIBERS` make it as long and as wide as wanted.
+//! `CHAOS_EVENTS` and `CHAOS_SUBSCRIBERS` make it as long and as wide as wanted, `ORGLEDGER_BIN` names a release build.
 
 use std::{
     env,
