@@ -19,7 +19,7 @@ use sqlx::{Connection, PgConnection};
 
 use super::clients::Failure;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Keeps a cluster of the programs in `$1` in the directory `$2` until the pipe on its input closes.
 const KEEPER: &str = r#"

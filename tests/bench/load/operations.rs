@@ -50,7 +50,7 @@ pub const OPERATIONS: [Operation; 12] = [
     Operation {
         key: "as-of",
         what: "the same page as of the middle of 100,000 events",
-        clients: CLIENTS,
+        clients: 8,
         asks: as_of,
         wanted: "\"totalCount\":10000",
     },

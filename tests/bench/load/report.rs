@@ -172,8 +172,7 @@ impl Report {
         let (Some(begin), Some(end)) = (text.find(BEGIN), text.find(END)) else {
             return Err(format!("{} has no place for it: {BEGIN} … {END}", page.display()).into());
         };
-        let machine: String = machine.iter().map(|line| format!("- {line}\n")).collect();
-        let found = format!("{BEGIN}\n\n{machine}\n{}\n", self.text());
+        let found = format!("{BEGIN}\n\n- {}\n\n{}\n", machine.join("\n- "), self.text());
         Ok(fs::write(page, format!("{}{found}{}", &text[..begin], &text[end..]))?)
     }
 }

@@ -19,6 +19,7 @@ use orgledger::{
         aggregate::{EventRow, Metadata, encode},
         append::Origin,
         chain,
+        database::Transaction,
         statement::{Statement, Value},
     },
 };
@@ -152,19 +153,22 @@ async fn key(store: &Store, owner: UserId, organization: OrganizationId) -> Resu
 
 /// Rows of one table that wait to be written.
 struct Rows {
-    database: Database,
     into: &'static str,
     waiting: Vec<Vec<Value>>,
 }
 
 impl Rows {
-    async fn add(&mut self, row: Vec<Value>) -> Result<(), Failure> {
-        let full = (self.waiting.len() + 1) * row.len() >= VALUES;
-        self.waiting.push(row);
-        if full { self.flush().await } else { Ok(()) }
+    const fn new(into: &'static str) -> Self {
+        Self { into, waiting: Vec::new() }
     }
 
-    async fn flush(&mut self) -> Result<(), Failure> {
+    async fn add(&mut self, transaction: &mut Transaction, row: Vec<Value>) -> Result<(), Failure> {
+        let full = (self.waiting.len() + 1) * row.len() >= VALUES;
+        self.waiting.push(row);
+        if full { self.flush(transaction).await } else { Ok(()) }
+    }
+
+    async fn flush(&mut self, transaction: &mut Transaction) -> Result<(), Failure> {
         let mut statement = Statement::new(format!("INSERT INTO {} VALUES ", self.into));
         let mut separator = "";
         for row in self.waiting.drain(..) {
@@ -172,7 +176,7 @@ impl Rows {
             separator = ", ";
         }
         if !separator.is_empty() {
-            statement.run(&self.database).await?;
+            statement.run_in(transaction).await?;
         }
         Ok(())
     }
@@ -199,6 +203,7 @@ struct Seeder<'a> {
     begun: Timestamp,
     people: Vec<Person>,
     sessions: Vec<(SessionId, String)>,
+    transaction: Transaction,
     tables: [Rows; 9],
 }
 
@@ -231,10 +236,15 @@ const TABLES: [&str; 9] = [
 impl<'a> Seeder<'a> {
     /// Writes the directory of so many people, the first of whom has sessions.
     async fn begin(store: &'a Store, people: usize) -> Result<Self, Failure> {
-        let rows = |into| Rows { database: store.database.clone(), into, waiting: Vec::new() };
+        if let Database::Sqlite { writer, .. } = &store.database {
+            // With the little that it has, it would write the same pages of the indexes again and again.
+            sqlx::raw_sql("PRAGMA cache_size = -500000").execute(writer).await?;
+        }
+        let mut transaction = store.database.begin().await?;
         let begun = store.now() - TimeDelta::days(30);
-        let mut users =
-            rows("users (user_id, email, email_key, email_verified, name, name_key, salt, created_at, last_login_at)");
+        let mut users = Rows::new(
+            "users (user_id, email, email_key, email_verified, name, name_key, salt, created_at, last_login_at)",
+        );
         let mut written = Vec::with_capacity(people);
         for number in 0..people {
             let (id, salt) = (UserId(store.entropy.uuid()), store.entropy.bytes::<32>());
@@ -245,35 +255,40 @@ impl<'a> Seeder<'a> {
             let (name_key, email_key) = (name.key(), email.key().to_owned());
             let row = [id.0.into(), email.as_str().into(), email.key().into(), true.into(), name.as_str().into()];
             let rest = [Value::from(&name_key), salt.to_vec().into(), begun.into(), NEVER.into()];
-            users.add(row.into_iter().chain(rest).collect()).await?;
+            users.add(&mut transaction, row.into_iter().chain(rest).collect()).await?;
             let commitment = commitment(&salt, &email_key);
             written.push(Person { id, name_key, email_key, commitment });
         }
-        users.flush().await?;
+        users.flush(&mut transaction).await?;
         let mut sessions = Vec::new();
-        let mut into = rows("sessions (session_id, token_hash, user_id, created_at, last_seen_at, expires_at)");
+        let mut into = Rows::new("sessions (session_id, token_hash, user_id, created_at, last_seen_at, expires_at)");
         for _ in 0..CLIENTS {
             let (id, now) = (SessionId(store.entropy.uuid()), store.now());
             let token = SessionToken::new(&store.entropy.base62(SessionToken::LENGTH));
             let hash = token.hash().bytes().to_vec();
             let until = now + TimeDelta::days(7);
             let owner = written[0].id.0;
-            into.add(vec![id.0.into(), hash.into(), owner.into(), now.into(), now.into(), until.into()]).await?;
+            into.add(
+                &mut transaction,
+                vec![id.0.into(), hash.into(), owner.into(), now.into(), now.into(), until.into()],
+            )
+            .await?;
             sessions.push((id, token.expose().to_owned()));
         }
-        into.flush().await?;
-        Ok(Self { store, begun, people: written, sessions, tables: TABLES.map(rows) })
+        into.flush(&mut transaction).await?;
+        Ok(Self { store, begun, people: written, sessions, transaction, tables: TABLES.map(Rows::new) })
     }
 
     async fn add<const N: usize>(&mut self, table: usize, row: [Value; N]) -> Result<(), Failure> {
-        self.tables[table].add(row.into()).await
+        self.tables[table].add(&mut self.transaction, row.into()).await
     }
 
     /// Writes what waits.
     async fn end(mut self) -> Result<(Vec<UserId>, Vec<(SessionId, String)>), Failure> {
         for table in &mut self.tables {
-            table.flush().await?;
+            table.flush(&mut self.transaction).await?;
         }
+        self.transaction.commit().await?;
         Ok((self.people.into_iter().map(|person| person.id).collect(), self.sessions))
     }
 
@@ -387,7 +402,7 @@ impl<'a> Seeder<'a> {
                 false.into(),
             ];
             let period = row.iter().cloned().chain([1_u64.into(), i64::MAX.into()]).collect();
-            self.tables[ROLE_HISTORY].add(period).await?;
+            self.tables[ROLE_HISTORY].add(&mut self.transaction, period).await?;
             self.add(ROLES, row).await?;
         }
         Ok(())
