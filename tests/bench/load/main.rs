@@ -9,6 +9,7 @@
 mod clients;
 mod cluster;
 mod inside;
+mod ledgers;
 mod machine;
 mod operations;
 mod pgbench;
