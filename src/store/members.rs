@@ -372,11 +372,12 @@ fn begin_period(recorded: &Recorded, user: UserId) -> Vec<Write> {
     vec![period(end), period(begin)]
 }
 
-/// Keeps the number of members.
+/// Keeps the number of members, also where many come at once.
 fn counted(organization: OrganizationId, change: i64) -> Write {
     Write::text(
-        "UPDATE organizations AS t SET member_count = t.member_count + v.change FROM v \
-         WHERE t.organization_id = v.organization_id",
+        "UPDATE organizations AS t SET member_count = t.member_count + c.change \
+         FROM (SELECT v.organization_id, SUM(v.change) AS change FROM v GROUP BY v.organization_id) AS c \
+         WHERE t.organization_id = c.organization_id",
     )
     .with("organization_id", organization.0)
     .with("change", change)
