@@ -42,11 +42,9 @@ impl Standby {
         if !self.may_be_asked() {
             return None;
         }
-        let answer = match timeout(PATIENCE, hot::head(&self.database, organization)).await {
-            Ok(answer) => answer.map_err(|error| tracing::debug!(?error, "the standby failed")),
-            Err(_) => Err(()),
-        };
-        self.note(answer.is_ok());
+        let answer = timeout(PATIENCE, hot::head(&self.database, organization)).await;
+        let answer = answer.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into()));
+        self.note(answer.as_ref().err());
         let head = answer.ok()??;
         (head.version >= at_least).then_some(&self.database)
     }
@@ -70,14 +68,15 @@ impl Standby {
     }
 
     /// Remembers whether it answered, and tells of it when that is new.
-    fn note(&self, answered: bool) {
+    fn note(&self, failure: Option<&Error>) {
         let mut away = self.away_until.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = (!answered).then(|| Instant::now() + REST);
-        match (away.is_some(), answered) {
-            (false, false) => tracing::warn!("the standby does not answer: everything is read from the primary"),
-            (true, true) => tracing::info!("the standby answers again"),
+        match failure {
+            Some(error) if away.is_none() => {
+                tracing::warn!(?error, "the standby does not answer: everything is read from the primary");
+            }
+            None if away.is_some() => tracing::info!("the standby answers again"),
             _ => {}
         }
-        *away = now;
+        *away = failure.map(|_| Instant::now() + REST);
     }
 }
