@@ -53,7 +53,7 @@ pub enum OrderField {
 }
 
 /// Which members are meant.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
     /// Whose.
     pub organization: OrganizationId,
@@ -178,6 +178,11 @@ impl Filter {
 
     /// The statement that counts.
     pub fn count_statement(&self) -> Statement {
+        // Of whom the organization keeps the number.
+        if *self == Self::present(self.organization) {
+            let text = "SELECT member_count FROM organizations WHERE organization_id = $1";
+            return Statement::new(text).bind(self.organization.0);
+        }
         let mut statement = Statement::new("SELECT COUNT(*)");
         self.push_from(&mut statement, "");
         statement
@@ -313,7 +318,9 @@ pub(super) fn project(recorded: &Recorded) -> Vec<Write> {
                 .with("invited_by_kind", invited_by.map(|actor| actor.kind().to_owned()))
                 .with("invited_by_id", invited_by.map(Actor::id))
                 .with("line", "\n");
-            [vec![belong(organization, *user_id, true), join], begin_period(recorded, *user_id)].concat()
+            let mut writes = vec![belong(organization, *user_id, true), counted(organization, 1), join];
+            writes.extend(begin_period(recorded, *user_id));
+            writes
         }
         Event::MemberRoleChanged { user_id, to, .. } => changed(recorded, *user_id, ("role_id", to.0.into())),
         Event::MemberOwnershipTransferred { user_id, to, former_owner_id, former_owner_role_id, .. } => [
@@ -324,7 +331,7 @@ pub(super) fn project(recorded: &Recorded) -> Vec<Write> {
         Event::MemberDeactivated { user_id } => changed(recorded, *user_id, ("status", "INACTIVE".into())),
         Event::MemberReactivated { user_id } => changed(recorded, *user_id, ("status", "ACTIVE".into())),
         Event::MemberRemoved { user_id, .. } | Event::MemberLeft { user_id, .. } => {
-            let mut writes = vec![belong(organization, *user_id, false)];
+            let mut writes = vec![belong(organization, *user_id, false), counted(organization, -1)];
             writes.extend(changed(recorded, *user_id, ("status", "FORMER".into())));
             writes
         }
@@ -363,6 +370,16 @@ fn begin_period(recorded: &Recorded, user: UserId) -> Vec<Write> {
             .with("open", i64::MAX)
     };
     vec![period(end), period(begin)]
+}
+
+/// Keeps the number of members.
+fn counted(organization: OrganizationId, change: i64) -> Write {
+    Write::text(
+        "UPDATE organizations AS t SET member_count = t.member_count + v.change FROM v \
+         WHERE t.organization_id = v.organization_id",
+    )
+    .with("organization_id", organization.0)
+    .with("change", change)
 }
 
 /// Notes in the registry whether a person belongs to an organization.

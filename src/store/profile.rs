@@ -123,7 +123,7 @@ pub struct Counts {
 pub async fn counts(database: &Database, organization: OrganizationId, now: Timestamp) -> Result<Counts, Error> {
     let counts = Statement::new(
         "SELECT \
-         (SELECT COUNT(*) FROM members WHERE organization_id = $1 AND status <> 'FORMER') AS members, \
+         COALESCE((SELECT member_count FROM organizations WHERE organization_id = $1), 0) AS members, \
          (SELECT COUNT(*) FROM members WHERE organization_id = $1 AND status = 'ACTIVE') AS active_members, \
          (SELECT COUNT(*) FROM invitations WHERE organization_id = $1 AND state = 'PENDING' AND expires_at > $2) \
              AS pending_invitations, \

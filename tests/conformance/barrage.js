@@ -47,10 +47,16 @@ async function attack(first, credential, organization) {
     const body = JSON.stringify({ query, variables }).replace('"nested"', nested(60_000, '[', ']'));
     const headers = { 'content-type': 'application/json', authorization: `Bearer ${credential}` };
     const began = performance.now();
-    const response = await fetch(`${service.url}/graphql`, { method: 'POST', headers, body });
-    const text = await response.text();
+    let said;
+    try {
+      const response = await fetch(`${service.url}/graphql`, { method: 'POST', headers, body });
+      const text = await response.text();
+      said = `${response.status} ${text.match(/"code":"(\w+)"/)?.[1] ?? ''}`;
+    } catch (error) {
+      // A connection that broke is an outcome too, and is told with the others.
+      said = `no answer: ${error.cause?.message ?? error.message}`;
+    }
     slowest = Math.max(slowest, performance.now() - began);
-    const said = `${response.status} ${text.match(/"code":"(\w+)"/)?.[1] ?? ''}`;
     counts[said] = (counts[said] ?? 0) + 1;
   }
 }

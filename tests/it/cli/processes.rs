@@ -1,7 +1,7 @@
 //! The program as a process. A child never outlives its test: dropping it kills it.
 
 use std::{
-    fs,
+    env, fs,
     io::{BufRead, BufReader, Read},
     ops::Deref,
     path::PathBuf,
@@ -64,9 +64,11 @@ impl Installation {
         self.data.path().join("data")
     }
 
-    /// Starts the program in an environment that holds nothing else.
+    /// Starts the program in an environment that holds nothing else: the one that was built with the tests, or the one
+    /// that `ORGLEDGER_BIN` names, for long runs.
     pub fn start(&self, arguments: &[&str]) -> Process {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_orgledger"));
+        let built = env!("CARGO_BIN_EXE_orgledger").into();
+        let mut command = Command::new(env::var_os("ORGLEDGER_BIN").unwrap_or(built));
         command.args(arguments).env_clear().envs(self.environment.iter().map(|(name, value)| (*name, value)));
         command.current_dir(self.data.path());
         Process::start(command)

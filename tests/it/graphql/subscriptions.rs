@@ -57,6 +57,30 @@ both_databases! {
         socket.close().await;
     }
 
+    async fn every_wake_up_is_answered_as_it_was_asked(url: &str) {
+        let server = Server::start(url).await;
+        let acme = Acme::workspace(&server).await;
+        let mut socket = Socket::open(&acme.ada).await;
+        let document = "subscription Renames($id: ID!, $types: [String!], $typed: Boolean!, $dated: Boolean!) {
+            ...Told
+        }
+        subscription Other($id: ID!) { organizationChanges(organizationId: $id) { areas } }
+        fragment Told on Subscription {
+            told: organizationEvents(organizationId: $id, filter: { types: $types }) {
+                event: node { sequence type @include(if: $typed) occurredAt @skip(if: $dated) }
+            }
+        }";
+        let variables = json!({ "types": ["organization.renamed"], "typed": true, "dated": true });
+        let payload = json!({ "query": document, "operationName": "Renames", "variables": acme.with(variables) });
+        socket.send(json!({ "type": "subscribe", "id": "1", "payload": payload })).await;
+        assert_eq!(socket.next("1").await["payload"], json!({ "data": { "told": { "event": null } } }));
+        for (sequence, name) in [(3, "Two"), (4, "Three")] {
+            rename(&acme, name).await;
+            let event = json!({ "sequence": sequence, "type": "organization.renamed" });
+            assert_eq!(socket.next("1").await["payload"], json!({ "data": { "told": { "event": event } } }));
+        }
+    }
+
     async fn a_mutations_cursor_is_the_place_of_its_event(url: &str) {
         let server = Server::start(url).await;
         let acme = Acme::workspace(&server).await;

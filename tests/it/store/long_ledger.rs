@@ -61,7 +61,7 @@ async fn fill_small(database: &Database) {
     };
     for text in [
         format!(
-            "{}INSERT INTO organizations SELECT {of}, 'TEAM', 'Acme', NULL, {of}, $1, 1, 'NOT_REQUESTED', NULL FROM n",
+            "{}INSERT INTO organizations SELECT {of}, 'TEAM', 'Acme', NULL, {of}, $1, 1, 'NOT_REQUESTED', NULL, 0 FROM n",
             each(1)
         ),
         format!("{}INSERT INTO streams SELECT {of}, 4, $2, $1, 'LIVING' FROM n", each(1)),
@@ -153,7 +153,7 @@ async fn fill(database: &Database) {
         let role = id(database, "i % 5 + 1");
         let changed = events / 2;
         for text in [
-            "INSERT INTO organizations SELECT $1, 'TEAM', 'Acme', NULL, $1, $2, 1, 'NOT_REQUESTED', NULL".to_owned(),
+            "INSERT INTO organizations SELECT $1, 'TEAM', 'Acme', NULL, $1, $2, 1, 'NOT_REQUESTED', NULL, 0".to_owned(),
             format!("INSERT INTO streams SELECT $1, {events}, $3, $2, 'LIVING'"),
             format!(
                 "{}INSERT INTO roles SELECT $1, {role}, 'KEY', 'Name' || i, NULL, i, 0, FALSE, FALSE, 1, FALSE FROM n",

@@ -53,7 +53,7 @@ pub async fn fill(database: &Database) {
         format!(
             "{small}INSERT INTO organizations SELECT {}, 'TEAM', 'Acme', NULL, {}, $1, 1, \
              CASE WHEN i % 500 = 0 THEN 'REQUESTED' ELSE 'NOT_REQUESTED' END, \
-             NULL FROM n",
+             NULL, 0 FROM n",
             of("i"),
             of("1")
         ),

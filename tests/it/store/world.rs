@@ -248,6 +248,9 @@ impl World {
 
     /// The ledger and the rows agree with themselves and with each other.
     pub async fn holds(&self) -> verify::Report {
+        let miscounted = "SELECT COUNT(*) FROM organizations o WHERE o.member_count <> (SELECT COUNT(*) FROM members m \
+             WHERE m.organization_id = o.organization_id AND m.status <> 'FORMER')";
+        assert_eq!(Statement::new(miscounted).count(self.database()).await.unwrap(), 0);
         verify::verify(self.database()).await.unwrap()
     }
 }
