@@ -15,7 +15,7 @@ use crate::{
     commands::INVITATION_LIFETIME,
     domain::organization::profile::CertificationDecision,
     http::{PageOrigin, documents::TrustedDocuments},
-    store::{note::VerifierKey, retention::KEPT},
+    store::{database::Pooling, note::VerifierKey, retention::KEPT},
 };
 
 /// Organizations, members, invitations, roles and API keys behind a GraphQL API, kept in a tamper-evident ledger.
@@ -108,6 +108,10 @@ struct StoreArguments {
     /// e.g. --database-url postgres://orgledger:secret@localhost/orgledger
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database_url: Option<String>,
+    /// Whose the connections to PostgreSQL are: ours (session), or those of a pooler such as pgbouncer in transaction mode
+    /// (transaction), e.g. --database-pooling transaction
+    #[arg(long, env = "DATABASE_POOLING", default_value = "session", value_name = "MODE")]
+    database_pooling: DatabasePooling,
     /// What the server's own keys in the database are encrypted with, 32 characters or more; set it in the environment,
     /// because everybody on a machine sees the arguments of its programs
     #[arg(long, env = "ORGLEDGER_SECRET", value_name = "SECRET", hide_env_values = true, value_parser = unseen)]
@@ -144,6 +148,10 @@ struct ServeArguments {
     /// Where to listen, e.g. --listen 0.0.0.0:8080
     #[arg(long, env = "ORGLEDGER_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     listen: SocketAddr,
+    /// A standby of the PostgreSQL database, which queries read their pages from,
+    /// e.g. --database-read-url postgres://orgledger:secret@standby/orgledger
+    #[arg(long, env = "DATABASE_READ_URL", value_name = "URL", hide_env_values = true)]
+    database_read_url: Option<String>,
     /// How people reach the service, for the links in letters, e.g. --public-url https://org.example.com
     /// [default: http:// and where it listens]
     #[arg(long, env = "ORGLEDGER_PUBLIC_URL", value_name = "URL")]
@@ -225,6 +233,22 @@ impl From<Trusted> for TrustedDocuments {
             Trusted::Off => Self::Off,
             Trusted::Prefer => Self::Prefer,
             Trusted::Required => Self::Required,
+        }
+    }
+}
+
+/// Whose the connections to PostgreSQL are.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum DatabasePooling {
+    Session,
+    Transaction,
+}
+
+impl From<DatabasePooling> for Pooling {
+    fn from(pooling: DatabasePooling) -> Self {
+        match pooling {
+            DatabasePooling::Session => Self::Session,
+            DatabasePooling::Transaction => Self::Transaction,
         }
     }
 }

@@ -9,7 +9,7 @@ use tokio::{
 
 use super::{
     Failure, ServeArguments,
-    tools::{connect, files as files_of, open},
+    tools::{connect, files as files_of, open, standby},
 };
 use crate::{
     auth::{
@@ -33,6 +33,7 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     let oidc = provider(&arguments)?;
     let ServeArguments {
         store: of_store,
+        database_read_url,
         listen,
         public_url,
         files_url,
@@ -48,8 +49,9 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
         ..
     } = arguments;
     let documents = Documents::open(trusted_documents.into(), trusted_documents_file.as_deref())?;
+    let standby = standby(&of_store, database_read_url.as_deref())?;
     let database = connect(&of_store).await?;
-    let store = open(&of_store, database).await?;
+    let store = Store { standby, ..open(&of_store, database).await? };
     // Letters may have been kept there before there was a mail server.
     let files = files_of(&of_store, files_url.as_deref())?.with_letters(of_store.data_dir.join("mail"));
     let listener = TcpListener::bind(listen).await.map_err(|error| format!("{listen}: {error}"))?;
@@ -98,6 +100,9 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     tasks.shutdown().await;
     if let Err(error) = usage.flush(&store).await {
         tracing::warn!(?error, "the last uses of credentials were not written");
+    }
+    if let Some(standby) = &store.standby {
+        standby.close().await;
     }
     store.database.close().await;
     println!("orgledger has stopped.");

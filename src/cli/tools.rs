@@ -1,13 +1,13 @@
 //! The tools of who runs the service. They may run while servers do.
 
-use std::os::unix::fs::DirBuilderExt;
+use std::{os::unix::fs::DirBuilderExt, sync::Arc};
 
 use super::{Failure, StoreArguments};
 use crate::{
     clock::Clock,
     entropy::Entropy,
     graphql,
-    store::{Database, Store, files::Files, rebuild, server_keys::OperatorSecret, verify},
+    store::{Database, Store, files::Files, rebuild, server_keys::OperatorSecret, standby::Standby, verify},
 };
 
 /// Opens the database that the arguments name; the embedded one is made if it is not there.
@@ -19,12 +19,22 @@ pub(super) async fn connect(arguments: &StoreArguments) -> Result<Database, Fail
         .mode(0o700)
         .create(folder)
         .map_err(|error| format!("the data directory {}: {error}", folder.display()))?;
-    Ok(Database::connect(&url(arguments)).await?)
+    Ok(Database::connect_through(&url_of(arguments), arguments.database_pooling.into()).await?)
 }
 
-fn url(arguments: &StoreArguments) -> String {
+fn url_of(arguments: &StoreArguments) -> String {
     let given = arguments.database_url.as_ref().filter(|url| !url.is_empty());
     given.cloned().unwrap_or_else(|| Database::embedded_url(&arguments.data_dir))
+}
+
+/// The standby of the database, if one is named.
+pub(super) fn standby(arguments: &StoreArguments, url: Option<&str>) -> Result<Option<Arc<Standby>>, Failure> {
+    let Some(standby) = url.filter(|url| !url.is_empty()) else { return Ok(None) };
+    if url_of(arguments).starts_with("sqlite:") {
+        return Err("--database-read-url: only PostgreSQL has standbys, and --database-url names none".into());
+    }
+    let standby = Standby::at(standby, arguments.database_pooling.into());
+    Ok(Some(Arc::new(standby.map_err(|error| format!("--database-read-url: {error}"))?)))
 }
 
 async fn migrated(arguments: &StoreArguments) -> Result<Database, Failure> {
@@ -55,11 +65,11 @@ pub(super) fn secret(arguments: &StoreArguments) -> Result<Option<OperatorSecret
 
 /// The database, which has to be there: nothing good can be said of one that was made a moment ago.
 pub(super) async fn existing(arguments: &StoreArguments) -> Result<Database, Failure> {
-    let url = url(arguments);
+    let url = url_of(arguments);
     if url == Database::embedded_url(&arguments.data_dir) && !arguments.data_dir.join("orgledger.db").exists() {
         return Err(format!("there is no database in {}", arguments.data_dir.display()).into());
     }
-    let database = Database::connect(&url).await?;
+    let database = Database::connect_through(&url, arguments.database_pooling.into()).await?;
     database.migrate().await?;
     Ok(database)
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     changes::{self, Change},
-    context::{Access, store},
+    context::Access,
     errors::{OrInternal, bad_input},
     history::names,
     members::MemberStatus,
@@ -145,7 +145,7 @@ pub async fn between(ctx: &Context<'_>, access: &Arc<Access>, from: Timestamp, t
     if from >= to {
         return Err(bad_input("to has to be later than from."));
     }
-    let database = &store(ctx)?.database;
+    let database = access.database(ctx)?;
     let types = ["member.*", "role.*", "api_key.*"].map(str::to_owned).into();
     let filter = Filter { types, from: Some(from), to: Some(to), ..Filter::default() };
     let window = Window { limit: AT_MOST, end: End::First, after: None, before: None };
@@ -156,8 +156,8 @@ pub async fn between(ctx: &Context<'_>, access: &Arc<Access>, from: Timestamp, t
         )));
     }
     let recorded: Vec<_> = page.rows.iter().map(|entry| &entry.recorded).collect();
-    let mut teller =
-        Teller { access, names: names(ctx, access.organization, &recorded).await?, roles: HashMap::new(), at: 0 };
+    let names = names(ctx, database, access.organization, &recorded).await?;
+    let mut teller = Teller { access, names, roles: HashMap::new(), at: 0 };
     if let Some(last) = recorded.last() {
         teller.at = last.sequence;
         let wanted = recorded.iter().flat_map(|recorded| changes::roles(&recorded.event));

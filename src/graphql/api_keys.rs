@@ -21,6 +21,7 @@ use crate::{
     },
     secrets::prefix,
     store::{
+        Database,
         api_keys::{self, ApiKeyRow, Filter},
         names::{Names, Wanted},
     },
@@ -92,7 +93,7 @@ pub struct ApiKeysQuestion {
 /// Lists keys, newest first.
 pub async fn list(ctx: &Context<'_>, access: &Arc<Access>, question: ApiKeysQuestion) -> Result<ApiKeyConnection> {
     access.require(organization::Permission::ApiKeysRead)?;
-    let store = store(ctx)?;
+    let (database, now) = (access.database(ctx)?, store(ctx)?.now());
     let ApiKeysQuestion { paging, search, filter } = question;
     let statuses = filter_list(filter.statuses)?.into_iter();
     let types = filter_list(filter.types)?.into_iter();
@@ -101,17 +102,17 @@ pub async fn list(ctx: &Context<'_>, access: &Arc<Access>, question: ApiKeysQues
         statuses: statuses.map(|status| organization::api_keys::KeyStatus::from(status).name().to_owned()).collect(),
         types: types.map(|key_type| KeyType::from(key_type).name().to_owned()).collect(),
         search: search_text(search)?,
-        now: store.now(),
+        now,
     };
     let window = paging.window("api_keys")?;
-    let page = filter.page(&store.database, &window).await.or_internal(ctx)?;
+    let page = filter.page(database, &window).await.or_internal(ctx)?;
     let total = if ctx.look_ahead().field("totalCount").exists() {
-        Some(filter.count(&store.database).await.or_internal(ctx)?)
+        Some(filter.count(database).await.or_internal(ctx)?)
     } else {
         None
     };
     let names = if selects_on_nodes(ctx, "createdBy") {
-        creators(ctx, access.organization, &page.rows).await?
+        creators(ctx, database, access.organization, &page.rows).await?
     } else {
         Names::default()
     };
@@ -122,14 +123,19 @@ pub async fn list(ctx: &Context<'_>, access: &Arc<Access>, question: ApiKeysQues
     }))
 }
 
-async fn creators(ctx: &Context<'_>, organization: OrganizationId, rows: &[ApiKeyRow]) -> Result<Names> {
+async fn creators(
+    ctx: &Context<'_>,
+    database: &Database,
+    organization: OrganizationId,
+    rows: &[ApiKeyRow],
+) -> Result<Names> {
     let mut wanted = Wanted::default();
     for row in rows {
         if let Some(actor) = domain::Actor::from_parts(&row.created_by_kind, row.created_by_id) {
             wanted.actor(actor);
         }
     }
-    wanted.load(&store(ctx)?.database, organization).await.or_internal(ctx)
+    wanted.load(database, organization).await.or_internal(ctx)
 }
 
 impl ApiKey {
@@ -143,8 +149,9 @@ impl ApiKey {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = api_keys::find(&store(ctx)?.database, organization, ids).await.or_internal(ctx)?;
-        let names = Arc::new(creators(ctx, organization, &rows).await?);
+        let database = &store(ctx)?.database;
+        let rows = api_keys::find(database, organization, ids).await.or_internal(ctx)?;
+        let names = Arc::new(creators(ctx, database, organization, &rows).await?);
         Ok(rows.into_iter().map(|row| Self { row, names: Arc::clone(&names) }).collect())
     }
 }

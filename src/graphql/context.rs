@@ -18,7 +18,7 @@ use crate::{
         organization::{Ask, Kind, Permission, Permissions, profile::Certification},
     },
     store::{
-        self, Store,
+        self, Database, Store,
         append::Origin,
         hot,
         ledger::Freshness,
@@ -122,6 +122,8 @@ pub struct Access {
     member_counts: OnceCell<HashMap<Uuid, i64>>,
     invitation_counts: OnceCell<HashMap<Uuid, i64>>,
     past_counts: Mutex<HashMap<u64, HashMap<Uuid, i64>>>,
+    /// The standby, where its pages are read there.
+    standby: Option<Database>,
 }
 
 impl Access {
@@ -130,7 +132,7 @@ impl Access {
         store: &Store,
         principal: Principal,
         organization: OrganizationId,
-    ) -> Result<Option<Arc<Self>>, store::Error> {
+    ) -> Result<Option<Self>, store::Error> {
         let user = match principal {
             Principal::Anonymous => return Ok(None),
             Principal::ApiKey { organization: own, .. } if own != organization => return Ok(None),
@@ -138,7 +140,7 @@ impl Access {
             Principal::User { user, .. } => Some(user),
         };
         let row = store.lookups.organizations.find((organization, user)).await?;
-        Ok(row.and_then(|row| Self::of(principal, row)).map(Arc::new))
+        Ok(row.and_then(|row| Self::of(principal, row)))
     }
 
     /// The access that a row gives; `None` where it gives none.
@@ -162,7 +164,13 @@ impl Access {
             member_counts: OnceCell::new(),
             invitation_counts: OnceCell::new(),
             past_counts: Mutex::default(),
+            standby: None,
         })
+    }
+
+    /// Where its pages are read: the primary, or for a query perhaps a standby. What is read of it never decides anything.
+    pub fn database<'a>(&'a self, ctx: &Context<'a>) -> Result<&'a Database> {
+        self.standby.as_ref().map_or_else(|| Ok(&store(ctx)?.database), Ok)
     }
 
     /// Refuses a guarded field to who lacks the permission.
@@ -191,7 +199,7 @@ impl Access {
 
     /// Every role, read once a request.
     pub async fn roles(&self, ctx: &Context<'_>) -> Result<&[RoleRow]> {
-        let database = &store(ctx)?.database;
+        let database = self.database(ctx)?;
         let load = || roles::list(database, self.organization);
         let roles = self.roles.get_or_try_init(load).await.or_internal(ctx)?;
         Ok(roles)
@@ -199,7 +207,7 @@ impl Access {
 
     /// How many members hold a role; all are counted in one statement, once a request.
     pub async fn members_with(&self, ctx: &Context<'_>, role: Uuid) -> Result<i64> {
-        let database = &store(ctx)?.database;
+        let database = self.database(ctx)?;
         let load =
             async || roles::member_counts(database, self.organization).await.map(|counts| counts.into_iter().collect());
         let counts: &HashMap<Uuid, i64> = self.member_counts.get_or_try_init(load).await.or_internal(ctx)?;
@@ -212,7 +220,7 @@ impl Access {
         let counts = match known.entry(sequence) {
             Entry::Occupied(counts) => counts.into_mut(),
             Entry::Vacant(place) => {
-                let database = &store(ctx)?.database;
+                let database = self.database(ctx)?;
                 let counts = roles::member_counts_at(database, self.organization, sequence).await.or_internal(ctx)?;
                 place.insert(counts.into_iter().collect())
             }
@@ -222,20 +230,20 @@ impl Access {
 
     /// The last sequence that was recorded at a moment; 0 before the first.
     pub async fn sequence_at(&self, ctx: &Context<'_>, at: Timestamp) -> Result<u64> {
-        profile::sequence_at(&store(ctx)?.database, self.organization, at).await.or_internal(ctx)
+        profile::sequence_at(self.database(ctx)?, self.organization, at).await.or_internal(ctx)
     }
 
     /// Whether the ledger has got to a sequence: of what comes later nothing is known.
     pub async fn has_sequence(&self, ctx: &Context<'_>, sequence: u64) -> Result<bool> {
-        let head = hot::head(&store(ctx)?.database, self.organization).await.or_internal(ctx)?;
+        let head = hot::head(self.database(ctx)?, self.organization).await.or_internal(ctx)?;
         Ok(head.is_some_and(|head| sequence <= head.version))
     }
 
     /// How many pending invitations give a role; all are counted in one statement, once a request.
     pub async fn invitations_with(&self, ctx: &Context<'_>, role: Uuid) -> Result<i64> {
-        let store = store(ctx)?;
+        let (database, now) = (self.database(ctx)?, store(ctx)?.now());
         let load = async || {
-            let counts = roles::invitation_counts(&store.database, self.organization, store.now()).await;
+            let counts = roles::invitation_counts(database, self.organization, now).await;
             counts.map(|counts| counts.into_iter().collect())
         };
         let counts: &HashMap<Uuid, i64> = self.invitation_counts.get_or_try_init(load).await.or_internal(ctx)?;
@@ -251,7 +259,24 @@ impl Access {
 /// The organization, if the caller has access to it.
 pub async fn access(ctx: &Context<'_>, organization: OrganizationId) -> Result<Option<Arc<Access>>> {
     let principal = request(ctx)?.principal;
-    Access::load(store(ctx)?, principal, organization).await.or_internal(ctx)
+    Ok(Access::load(store(ctx)?, principal, organization).await.or_internal(ctx)?.map(Arc::new))
+}
+
+/// The same to read its pages, of the standby where there is one that has come to this sequence. Who may come in is asked
+/// of the primary all the same.
+pub async fn access_to_read(
+    ctx: &Context<'_>,
+    organization: OrganizationId,
+    at_least: u64,
+) -> Result<Option<Arc<Access>>> {
+    let store = store(ctx)?;
+    let Some(mut access) = Access::load(store, request(ctx)?.principal, organization).await.or_internal(ctx)? else {
+        return Ok(None);
+    };
+    if let Some(standby) = &store.standby {
+        access.standby = standby.reader(organization, at_least).await.cloned();
+    }
+    Ok(Some(Arc::new(access)))
 }
 
 /// The organization after a command on it: the caller has access, or has just lost it.

@@ -88,7 +88,7 @@ pub type EventConnection = Connection<EventEdge>;
 /// The events, oldest first.
 pub async fn page(ctx: &Context<'_>, access: &Arc<Access>, paging: Paging) -> Result<EventConnection> {
     access.require(organization::Permission::AuditRead)?;
-    let database = &store(ctx)?.database;
+    let database = access.database(ctx)?;
     let filter = Filter::default();
     let window = paging.window(LEDGER)?;
     let page = filter.page(database, access.organization, Direction::Ascending, &window).await.or_internal(ctx)?;
@@ -98,7 +98,7 @@ pub async fn page(ctx: &Context<'_>, access: &Arc<Access>, paging: Paging) -> Re
         None
     };
     let recorded: Vec<_> = page.rows.iter().map(|entry| &entry.recorded).collect();
-    let names = names(ctx, access.organization, &recorded).await?;
+    let names = names(ctx, database, access.organization, &recorded).await?;
     Ok(Connection::new(page, total, |entry| edge(&entry.recorded, &names)))
 }
 
@@ -112,7 +112,8 @@ pub async fn event(ctx: &Context<'_>, access: &Access, sequence: u64) -> Result<
 
 /// The edges of events, with today's names.
 pub async fn edges(ctx: &Context<'_>, organization: OrganizationId, events: &[Recorded]) -> Result<Vec<EventEdge>> {
-    let names = names(ctx, organization, &events.iter().collect::<Vec<_>>()).await?;
+    let database = &store(ctx)?.database;
+    let names = names(ctx, database, organization, &events.iter().collect::<Vec<_>>()).await?;
     Ok(events.iter().map(|recorded| edge(recorded, &names)).collect())
 }
 

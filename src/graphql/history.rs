@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     changes::{self, Change},
-    context::{Access, store},
+    context::Access,
     errors::{OrInternal, UserErrorCode},
     fields::moment,
     members::{filter_list, search_text},
@@ -23,6 +23,7 @@ use crate::{
     },
     secrets::hex,
     store::{
+        Database,
         aggregate::Recorded,
         history::Filter,
         names::{Names, Wanted},
@@ -269,12 +270,17 @@ fn want_event(wanted: &mut Wanted, recorded: &Recorded) {
 }
 
 /// Today's names of everybody and everything in these events.
-pub(super) async fn names(ctx: &Context<'_>, organization: OrganizationId, events: &[&Recorded]) -> Result<Names> {
+pub(super) async fn names(
+    ctx: &Context<'_>,
+    database: &Database,
+    organization: OrganizationId,
+    events: &[&Recorded],
+) -> Result<Names> {
     let mut wanted = Wanted::default();
     for recorded in events {
         want_event(&mut wanted, recorded);
     }
-    wanted.load(&store(ctx)?.database, organization).await.or_internal(ctx)
+    wanted.load(database, organization).await.or_internal(ctx)
 }
 
 /// The same of entries, with what their changes need.
@@ -291,7 +297,7 @@ async fn names_of_log(ctx: &Context<'_>, access: &Access, lines: &[Line]) -> Res
             }
         }
     }
-    wanted.load(&store(ctx)?.database, access.organization).await.or_internal(ctx)
+    wanted.load(access.database(ctx)?, access.organization).await.or_internal(ctx)
 }
 
 /// The bare ids behind ids of a filter; one of elsewhere matches nothing, like an unknown one.
@@ -354,7 +360,7 @@ pub async fn audit_page(
     (filter, kept): (&Filter, Kept),
     paging: &Paging,
 ) -> Result<AuditEntryConnection> {
-    let database = &store(ctx)?.database;
+    let database = access.database(ctx)?;
     let window = paging.window(AUDIT)?;
     let page = filter.log(database, access.organization, kept, &window).await.or_internal(ctx)?;
     let total = if ctx.look_ahead().field("totalCount").exists() {
@@ -371,12 +377,12 @@ pub async fn audit_page(
 
 /// The latest changes, in short.
 pub async fn recent(ctx: &Context<'_>, access: &Arc<Access>, limit: u32) -> Result<Vec<ActivityEntry>> {
-    let database = &store(ctx)?.database;
+    let database = access.database(ctx)?;
     let window = Window { limit, end: End::First, after: None, before: None };
     let page =
         Filter::default().page(database, access.organization, Direction::Descending, &window).await.or_internal(ctx)?;
     let recorded: Vec<_> = page.rows.iter().map(|entry| &entry.recorded).collect();
-    let names = names(ctx, access.organization, &recorded).await?;
+    let names = names(ctx, database, access.organization, &recorded).await?;
     let short = |recorded: &Recorded| {
         let actor = actor(recorded, &names);
         ActivityEntry::new(recorded.event.name().to_owned(), recorded.recorded_at, actor)

@@ -110,18 +110,18 @@ pub async fn list(
     question: InvitationsQuestion,
 ) -> Result<InvitationConnection> {
     access.require(Permission::MembersInvite)?;
-    let store = store(ctx)?;
+    let database = access.database(ctx)?;
     let InvitationsQuestion { paging, states, search } = question;
     let filter = Filter {
         organization: access.organization,
         states: filter_list(states)?.into_iter().map(|state| state.name().to_owned()).collect(),
         search: search_text(search)?,
-        now: store.now(),
+        now: store(ctx)?.now(),
     };
     let window = paging.window("invitations")?;
-    let page = filter.page(&store.database, &window).await.or_internal(ctx)?;
+    let page = filter.page(database, &window).await.or_internal(ctx)?;
     let total = if ctx.look_ahead().field("totalCount").exists() {
-        Some(filter.count(&store.database).await.or_internal(ctx)?)
+        Some(filter.count(database).await.or_internal(ctx)?)
     } else {
         None
     };
@@ -141,13 +141,13 @@ async fn inviters(ctx: &Context<'_>, access: &Access, rows: &[InvitationRow]) ->
             wanted.actor(actor);
         }
     }
-    wanted.load(&store(ctx)?.database, access.organization).await.or_internal(ctx)
+    wanted.load(access.database(ctx)?, access.organization).await.or_internal(ctx)
 }
 
 impl Invitation {
     /// The invitations with these ids, in the order of the ids.
     pub async fn find_all(ctx: &Context<'_>, access: &Arc<Access>, ids: Vec<Uuid>) -> Result<Vec<Option<Self>>> {
-        let rows = invitations::find(&store(ctx)?.database, access.organization, ids.iter().copied())
+        let rows = invitations::find(access.database(ctx)?, access.organization, ids.iter().copied())
             .await
             .or_internal(ctx)?;
         let names = Arc::new(inviters(ctx, access, &rows).await?);

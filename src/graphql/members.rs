@@ -6,7 +6,7 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject
 use chrono::{DateTime, Utc};
 
 use super::{
-    context::{Access, store},
+    context::Access,
     decisions::MemberDecisions,
     errors::{self, OrInternal, bad_input},
     fields::moment,
@@ -139,7 +139,7 @@ pub async fn list(ctx: &Context<'_>, access: &Arc<Access>, question: MembersQues
     if access.kind.rules().members == organization::kinds::MemberManagement::Never {
         return Ok(Connection::empty());
     }
-    let database = &store(ctx)?.database;
+    let database = access.database(ctx)?;
     let MembersQuestion { paging, search, filter, order, as_of } = question;
     let as_of = match as_of {
         None => None,
@@ -191,7 +191,7 @@ async fn inviters(ctx: &Context<'_>, access: &Access, rows: &[MemberRow]) -> Res
             wanted.actor(actor);
         }
     }
-    wanted.load(&store(ctx)?.database, access.organization).await.or_internal(ctx)
+    wanted.load(access.database(ctx)?, access.organization).await.or_internal(ctx)
 }
 
 /// A page of members.
@@ -226,7 +226,7 @@ impl Member {
             return Ok(None);
         }
         let filter = Filter { as_of, ..Filter::present(access.organization) };
-        let Some(row) = filter.find(&store(ctx)?.database, user).await.or_internal(ctx)? else { return Ok(None) };
+        let Some(row) = filter.find(access.database(ctx)?, user).await.or_internal(ctx)? else { return Ok(None) };
         let names = inviters(ctx, access, std::slice::from_ref(&row)).await?;
         Ok(Some(Self { access: Arc::clone(access), row, names: Arc::new(names), as_of }))
     }
@@ -343,7 +343,7 @@ impl Member {
 
 impl Member {
     async fn periods(&self, ctx: &Context<'_>) -> Result<Vec<MembershipPeriod>> {
-        let database = &store(ctx)?.database;
+        let database = self.access.database(ctx)?;
         let rows = members::periods(database, self.access.organization, self.user_id()).await.or_internal(ctx)?;
         let mut wanted = Wanted::default();
         rows.iter().filter_map(members::PeriodRow::actor).for_each(|actor| wanted.actor(actor));

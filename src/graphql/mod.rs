@@ -64,8 +64,12 @@ impl QueryRoot {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Its id.")] id: ID,
+        #[graphql(
+            desc = "The cursor of a mutation: what it wrote is there to read, also where the service reads from a standby, which may be a moment behind."
+        )]
+        min_cursor: Option<String>,
     ) -> Result<Option<Organization>> {
-        organization::find(ctx, &id).await
+        organization::find(ctx, &id, min_cursor.as_deref()).await
     }
 
     /// An object by its id; null, if there is none or the caller may not see it.

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::{
     access_changes::{self, AccessChanges},
     api_keys::{self, ApiKeyConnection, ApiKeyFilter, ApiKeysQuestion},
-    context::{Access, access, services},
+    context::{Access, access_to_read, services},
     data_exports::DataExport,
     decisions::{Decision, OrganizationAction},
     errors::{self, UserErrorCode, code},
@@ -19,7 +19,7 @@ use super::{
     ledger_head::{self, LedgerHead},
     members::{self, Member, MemberConnection, MemberFilter, MemberOrder, MembersQuestion},
     overview::Overview,
-    paging::{ConnectionEdge, Paging},
+    paging::{ConnectionEdge, Paging, ledger_sequence},
     preferences::{self, NotificationPreference},
     roles::{Permission, PermissionGroup, Role, permission_groups},
 };
@@ -369,10 +369,11 @@ impl ConnectionEdge for OrganizationEdge {
     }
 }
 
-/// The organization with this id, if the caller has access to it.
-pub async fn find(ctx: &Context<'_>, id: &ID) -> Result<Option<Organization>> {
+/// The organization with this id, if the caller has access to it, to read a state that has at least this event in it.
+pub async fn find(ctx: &Context<'_>, id: &ID, min_cursor: Option<&str>) -> Result<Option<Organization>> {
+    let at_least = min_cursor.map(ledger_sequence).transpose()?.unwrap_or_default();
     match id.parse() {
-        Ok(GlobalId::Organization(organization)) => Ok(access(ctx, organization).await?.map(Organization)),
+        Ok(GlobalId::Organization(id)) => Ok(access_to_read(ctx, id, at_least).await?.map(Organization)),
         _ => Ok(None),
     }
 }

@@ -43,8 +43,8 @@ pub struct ActivityEntry {
 impl Overview {
     /// Counts, and the latest changes for who may see them.
     pub async fn read(ctx: &Context<'_>, access: &Arc<Access>) -> Result<Self> {
-        let store = store(ctx)?;
-        let counts = profile::counts(&store.database, access.organization, store.now()).await.or_internal(ctx)?;
+        let now = store(ctx)?.now();
+        let counts = profile::counts(access.database(ctx)?, access.organization, now).await.or_internal(ctx)?;
         let wanted = ctx.look_ahead().field("recentActivity").exists();
         let recent_activity = if wanted && access.require(Permission::AuditRead).is_ok() {
             Some(history::recent(ctx, access, 10).await?)

@@ -6,7 +6,7 @@ use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 
 use super::{
-    context::{Access, store},
+    context::Access,
     errors::{self, OrInternal},
     fields::moment,
 };
@@ -123,7 +123,7 @@ impl Role {
     /// Every role as it was at a moment, highest first; none before the organization began.
     pub async fn all_at(ctx: &Context<'_>, access: &Arc<Access>, at: DateTime<Utc>) -> Result<Vec<Self>> {
         let sequence = access.sequence_at(ctx, moment(at)).await?;
-        let rows = roles::list_at(&store(ctx)?.database, access.organization, sequence).await.or_internal(ctx)?;
+        let rows = roles::list_at(access.database(ctx)?, access.organization, sequence).await.or_internal(ctx)?;
         Ok(rows.into_iter().map(|row| Self::at(access, row, Some(sequence))).collect())
     }
 
@@ -132,7 +132,7 @@ impl Role {
         if !access.has_sequence(ctx, sequence).await? {
             return Ok(None);
         }
-        let database = &store(ctx)?.database;
+        let database = access.database(ctx)?;
         let row = roles::find_at(database, access.organization, id, sequence).await.or_internal(ctx)?;
         Ok(row.map(|row| Self::at(access, row, Some(sequence))))
     }

@@ -29,6 +29,17 @@ const CHANNEL: &str = "'orgledger_' || MD5(CURRENT_SCHEMA())";
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
+/// Whose the connections to PostgreSQL are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pooling {
+    /// Ours for as long as they are open.
+    #[default]
+    Session,
+    /// Those of a pooler, such as pgbouncer, which may give every transaction another one: nothing of a connection outlives
+    /// a transaction, and every statement needs one. sqlx sends a statement in two steps.
+    Transaction,
+}
+
 /// A database: many instances on PostgreSQL, or one file of SQLite with one writer and many readers.
 #[derive(Clone, Debug)]
 pub enum Database {
@@ -39,6 +50,8 @@ pub enum Database {
         /// Connections of the appending task, which waits for a lock only a moment: a longer wait for one organization
         /// would hold up all others. Whoever meets such a lock waits for it in a transaction of its own.
         appender: PgPool,
+        /// Whose they are.
+        pooling: Pooling,
     },
     /// SQLite in WAL mode.
     Sqlite {
@@ -63,7 +76,7 @@ pub(crate) use on;
 /// A transaction of either database. Dropped without a commit, it is rolled back.
 pub enum Transaction {
     /// Of PostgreSQL.
-    Postgres(sqlx::Transaction<'static, Postgres>),
+    Postgres(sqlx::Transaction<'static, Postgres>, Pooling),
     /// Of SQLite, begun with the write lock.
     Sqlite(sqlx::Transaction<'static, Sqlite>),
 }
@@ -72,7 +85,7 @@ pub enum Transaction {
 macro_rules! within {
     ($transaction:expr, |$connection:ident| $body:expr) => {
         match $transaction {
-            $crate::store::database::Transaction::Postgres(transaction) => {
+            $crate::store::database::Transaction::Postgres(transaction, _) => {
                 let $connection = &mut **transaction;
                 $body
             }
@@ -88,6 +101,11 @@ pub(crate) use within;
 impl Database {
     /// Connects to `postgres://…` or `sqlite://…`; a SQLite file is made if it is not there.
     pub async fn connect(url: &str) -> Result<Self, Error> {
+        Self::connect_through(url, Pooling::Session).await
+    }
+
+    /// The same where a pooler may stand before PostgreSQL.
+    pub async fn connect_through(url: &str, pooling: Pooling) -> Result<Self, Error> {
         if url.starts_with("sqlite:") {
             let options = SqliteConnectOptions::from_str(url)?
                 .create_if_missing(true)
@@ -111,19 +129,27 @@ impl Database {
             let readers = pool(READERS).connect_with(options).await?;
             return Ok(Self::Sqlite { readers, writer });
         }
-        if !url.starts_with("postgres:") && !url.starts_with("postgresql:") {
-            let sentence = "the database URL begins with neither postgres: nor sqlite:";
-            return Err(sqlx::Error::Configuration(sentence.into()).into());
-        }
-        let options = PgConnectOptions::from_str(url)?.application_name("orgledger").disable_statement_logging();
+        let options = postgres_options(url, pooling)?;
         // The first connection tells at once whether there is a database, and if not, why: a pool would only wait.
         options.connect().await?.close().await?;
+        Ok(Self::postgres(&options, pooling, ACQUIRE_TIMEOUT))
+    }
+
+    /// A standby, which need not be there yet: who waits for a connection to it has so much patience.
+    pub(super) fn standby(url: &str, pooling: Pooling, patience: Duration) -> Result<Self, Error> {
+        Ok(Self::postgres(&postgres_options(url, pooling)?, pooling, patience))
+    }
+
+    fn postgres(options: &PgConnectOptions, pooling: Pooling, patience: Duration) -> Self {
         let pool = |size, lock_timeout| {
-            let options = options.clone().options([("lock_timeout", lock_timeout)]);
-            PgPoolOptions::new().max_connections(size).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options)
+            let options = match pooling {
+                Pooling::Session => options.clone().options([("lock_timeout", lock_timeout)]),
+                Pooling::Transaction => options.clone(),
+            };
+            PgPoolOptions::new().max_connections(size).acquire_timeout(patience).connect_lazy_with(options)
         };
         let (pool, appender) = (pool(POSTGRES_CONNECTIONS, LOCK_TIMEOUT), pool(APPENDERS, APPEND_LOCK_TIMEOUT));
-        Ok(Self::Postgres { pool, appender })
+        Self::Postgres { pool, appender, pooling }
     }
 
     /// The URL of the embedded default in a data directory.
@@ -134,7 +160,8 @@ impl Database {
     /// Brings the tables to what this version needs.
     pub async fn migrate(&self) -> Result<(), Error> {
         match self {
-            Self::Postgres { pool, .. } => POSTGRES_MIGRATIONS.run(pool).await?,
+            Self::Postgres { pool, pooling: Pooling::Session, .. } => POSTGRES_MIGRATIONS.run(pool).await?,
+            Self::Postgres { pool, pooling: Pooling::Transaction, .. } => migrate_at_once(pool).await?,
             Self::Sqlite { writer, .. } => SQLITE_MIGRATIONS.run(writer).await?,
         }
         Ok(())
@@ -145,7 +172,7 @@ impl Database {
         let database = self.clone();
         undisturbed(async move {
             Ok(match database {
-                Self::Postgres { pool, .. } => Transaction::Postgres(pool.begin().await?),
+                Self::Postgres { pool, pooling, .. } => begin_on(&pool, pooling, LOCK_TIMEOUT).await?,
                 Self::Sqlite { writer, .. } => Transaction::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
             })
         })
@@ -155,7 +182,7 @@ impl Database {
     /// Begins a transaction of the appending task.
     pub(super) async fn begin_append(&self) -> Result<Transaction, Error> {
         match self {
-            Self::Postgres { appender, .. } => Ok(Transaction::Postgres(appender.begin().await?)),
+            Self::Postgres { appender, pooling, .. } => Ok(begin_on(appender, *pooling, APPEND_LOCK_TIMEOUT).await?),
             Self::Sqlite { .. } => self.begin().await,
         }
     }
@@ -163,9 +190,9 @@ impl Database {
     /// Begins a transaction that reads one state of everything.
     pub async fn snapshot(&self) -> Result<Transaction, Error> {
         Ok(match self {
-            Self::Postgres { pool, .. } => {
+            Self::Postgres { pool, pooling, .. } => {
                 let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-                Transaction::Postgres(pool.begin_with(begin).await?)
+                Transaction::Postgres(pool.begin_with(begin).await?, *pooling)
             }
             Self::Sqlite { readers, .. } => Transaction::Sqlite(readers.begin().await?),
         })
@@ -180,16 +207,22 @@ impl Database {
         Ok(busy == 0)
     }
 
-    /// Tells all servers on this database something, outside of every transaction.
+    /// Whether every statement needs a transaction.
+    pub(super) const fn needs_transactions(&self) -> bool {
+        matches!(self, Self::Postgres { pooling: Pooling::Transaction, .. })
+    }
+
+    /// Tells all servers on this database something, outside of every transaction; nothing behind a pooler, where nobody
+    /// could listen.
     pub(super) async fn notify(&self, payload: &str) -> Result<(), Error> {
-        let Self::Postgres { pool, .. } = self else { return Ok(()) };
+        let Self::Postgres { pool, pooling: Pooling::Session, .. } = self else { return Ok(()) };
         sqlx::query(&format!("SELECT pg_notify({CHANNEL}, $1)")).bind(payload).execute(pool).await?;
         Ok(())
     }
 
-    /// A connection that hears what servers tell each other; none on SQLite.
+    /// A connection that hears what servers tell each other; none on SQLite and behind a pooler.
     pub(super) async fn listener(&self) -> Result<Option<PgListener>, Error> {
-        let Self::Postgres { pool, .. } = self else { return Ok(None) };
+        let Self::Postgres { pool, pooling: Pooling::Session, .. } = self else { return Ok(None) };
         let (channel,): (String,) = sqlx::query_as(&format!("SELECT {CHANNEL}")).fetch_one(pool).await?;
         let mut listener = PgListener::connect_with(pool).await?;
         listener.listen(&channel).await?;
@@ -199,7 +232,7 @@ impl Database {
     /// Closes every connection, once what runs has ended.
     pub async fn close(&self) {
         match self {
-            Self::Postgres { pool, appender } => {
+            Self::Postgres { pool, appender, .. } => {
                 pool.close().await;
                 appender.close().await;
             }
@@ -212,10 +245,15 @@ impl Database {
 }
 
 impl Transaction {
+    /// Whether its connection keeps prepared statements: a pooler's has those of others, by the same names.
+    pub(super) const fn keeps_statements(&self) -> bool {
+        !matches!(self, Self::Postgres(_, Pooling::Transaction))
+    }
+
     /// What locks the rows that a SELECT reads: a clause in PostgreSQL; SQLite's writer has the whole database.
     pub(super) const fn row_lock(&self) -> &'static str {
         match self {
-            Self::Postgres(_) => " FOR UPDATE",
+            Self::Postgres(..) => " FOR UPDATE",
             Self::Sqlite(_) => "",
         }
     }
@@ -223,7 +261,7 @@ impl Transaction {
     /// The same for rows of `s`; those that somebody else has locked are not found.
     pub(super) const fn rows_unless_locked(&self) -> &'static str {
         match self {
-            Self::Postgres(_) => " FOR UPDATE OF s SKIP LOCKED",
+            Self::Postgres(..) => " FOR UPDATE OF s SKIP LOCKED",
             Self::Sqlite(_) => "",
         }
     }
@@ -231,7 +269,7 @@ impl Transaction {
     /// The same for rows that are only read: they do not change until the transaction ends.
     pub(super) const fn share_lock(&self) -> &'static str {
         match self {
-            Self::Postgres(_) => " FOR SHARE",
+            Self::Postgres(..) => " FOR SHARE",
             Self::Sqlite(_) => "",
         }
     }
@@ -240,13 +278,46 @@ impl Transaction {
     pub async fn commit(self) -> Result<(), Error> {
         undisturbed(async move {
             match self {
-                Self::Postgres(transaction) => transaction.commit().await?,
+                Self::Postgres(transaction, _) => transaction.commit().await?,
                 Self::Sqlite(transaction) => transaction.commit().await?,
             }
             Ok(())
         })
         .await
     }
+}
+
+fn postgres_options(url: &str, pooling: Pooling) -> Result<PgConnectOptions, Error> {
+    if !url.starts_with("postgres:") && !url.starts_with("postgresql:") {
+        let sentence = "the database URL begins with neither postgres: nor sqlite:";
+        return Err(sqlx::Error::Configuration(sentence.into()).into());
+    }
+    let options = PgConnectOptions::from_str(url)?.application_name("orgledger").disable_statement_logging();
+    Ok(match pooling {
+        Pooling::Session => options,
+        // A pooler refuses what would be a connection's for good.
+        Pooling::Transaction => options.extra_float_digits(None),
+    })
+}
+
+async fn begin_on(pool: &PgPool, pooling: Pooling, lock_timeout: &str) -> Result<Transaction, sqlx::Error> {
+    let transaction = match pooling {
+        Pooling::Session => pool.begin().await?,
+        Pooling::Transaction => pool.begin_with(format!("BEGIN; SET LOCAL lock_timeout = '{lock_timeout}'")).await?,
+    };
+    Ok(Transaction::Postgres(transaction, pooling))
+}
+
+/// Migrates in one transaction, behind a lock that ends with it. The migrator names its statements, and the connection may
+/// have some of those names from an earlier one.
+async fn migrate_at_once(pool: &PgPool) -> Result<(), Error> {
+    let mut transaction = pool.begin().await?;
+    let alone = "DEALLOCATE ALL; SELECT PG_ADVISORY_XACT_LOCK(HASHTEXT('orgledger migrations'))";
+    sqlx::raw_sql(alone).execute(&mut *transaction).await?;
+    let mut migrator = Migrator { migrations: POSTGRES_MIGRATIONS.migrations.clone(), ..Migrator::DEFAULT };
+    migrator.set_locking(false).run(&mut *transaction).await?;
+    sqlx::raw_sql("DEALLOCATE ALL").execute(&mut *transaction).await?;
+    Ok(transaction.commit().await?)
 }
 
 /// Lets the work come to its end though whoever waits for it goes away. sqlx forgets a BEGIN or a COMMIT that is dropped

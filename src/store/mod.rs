@@ -46,6 +46,7 @@ pub mod roles;
 pub mod server_keys;
 pub mod sessions;
 pub mod snapshots;
+pub mod standby;
 pub mod standing;
 pub mod statement;
 pub mod users;
@@ -72,6 +73,8 @@ use crate::{
 pub struct Store {
     /// The database.
     pub database: Database,
+    /// Where pages of queries may be read, too.
+    pub standby: Option<Arc<standby::Standby>>,
     /// The ledger of all organizations.
     pub ledger: Ledger,
     /// What every request looks up first.
@@ -110,7 +113,7 @@ impl Store {
         let feed = feed::Feed::default();
         let ledger = Ledger::open(database.clone(), feed.clone());
         let lookups = lookups::Lookups::start(&database, &clock);
-        Ok(Self { database, ledger, lookups, feed, server_key, signer, clock, entropy })
+        Ok(Self { database, standby: None, ledger, lookups, feed, server_key, signer, clock, entropy })
     }
 
     /// The time.

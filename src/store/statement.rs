@@ -221,12 +221,24 @@ impl Statement {
 
     /// Reads every row.
     pub async fn all<T: Row>(self, database: &Database) -> Result<Vec<T>, Error> {
+        if database.needs_transactions() {
+            let mut transaction = database.begin().await?;
+            let rows = self.all_in(&mut transaction).await?;
+            transaction.commit().await?;
+            return Ok(rows);
+        }
         let Self { text, values, kept } = self;
         Ok(on!(database, |pool| bound!(sqlx::query_as(&text).persistent(kept), values).fetch_all(pool).await)?)
     }
 
     /// Reads one row, if there is one.
     pub async fn optional<T: Row>(self, database: &Database) -> Result<Option<T>, Error> {
+        if database.needs_transactions() {
+            let mut transaction = database.begin().await?;
+            let row = self.optional_in(&mut transaction).await?;
+            transaction.commit().await?;
+            return Ok(row);
+        }
         let Self { text, values, kept } = self;
         Ok(on!(database, |pool| bound!(sqlx::query_as(&text).persistent(kept), values).fetch_optional(pool).await)?)
     }
@@ -240,6 +252,7 @@ impl Statement {
     /// Reads every row inside a transaction.
     pub async fn all_in<T: Row>(self, transaction: &mut Transaction) -> Result<Vec<T>, Error> {
         let Self { text, values, kept } = self;
+        let kept = kept && transaction.keeps_statements();
         Ok(within!(transaction, |connection| bound!(sqlx::query_as(&text).persistent(kept), values)
             .fetch_all(connection)
             .await)?)
@@ -252,6 +265,7 @@ impl Statement {
         columns: &[Holds],
     ) -> Result<Vec<Vec<serde_json::Value>>, Error> {
         let Self { text, values, kept } = self;
+        let kept = kept && transaction.keeps_statements();
         let cells: Result<Vec<_>, sqlx::Error> = within!(transaction, |connection| {
             let rows = bound!(sqlx::query(&text).persistent(kept), values).fetch_all(connection).await?;
             rows.iter().map(|row| cells!(row, columns)).collect()
@@ -262,6 +276,7 @@ impl Statement {
     /// Reads one row inside a transaction, if there is one.
     pub async fn optional_in<T: Row>(self, transaction: &mut Transaction) -> Result<Option<T>, Error> {
         let Self { text, values, kept } = self;
+        let kept = kept && transaction.keeps_statements();
         Ok(within!(transaction, |connection| bound!(sqlx::query_as(&text).persistent(kept), values)
             .fetch_optional(connection)
             .await)?)
@@ -270,6 +285,7 @@ impl Statement {
     /// Writes inside a transaction, and says how many rows.
     pub async fn run_in(self, transaction: &mut Transaction) -> Result<u64, Error> {
         let Self { text, values, kept } = self;
+        let kept = kept && transaction.keeps_statements();
         Ok(within!(transaction, |connection| bound!(sqlx::query(&text).persistent(kept), values)
             .execute(connection)
             .await

@@ -205,11 +205,12 @@ pub(super) async fn run_returning<T: Row>(
     rows: Vec<Write>,
     returning: &str,
 ) -> Result<Vec<T>, Error> {
+    let kept = transaction.keeps_statements();
     match transaction {
-        Transaction::Postgres(connection) => {
+        Transaction::Postgres(connection, _) => {
             let Some(first) = rows.first() else { return Ok(Vec::new()) };
             let text = first.text_of_arrays() + returning;
-            let query = bound!(sqlx::query_as(&text), Write::columns_of(rows));
+            let query = bound!(sqlx::query_as(&text).persistent(kept), Write::columns_of(rows));
             Ok(query.fetch_all(&mut **connection).await?)
         }
         Transaction::Sqlite(_) => {
@@ -226,11 +227,12 @@ pub(super) async fn run_returning<T: Row>(
 async fn run_alike(transaction: &mut Transaction, rows: Vec<Write>) -> Result<(), Error> {
     let must = rows.iter().filter(|row| row.must).count();
     let mut written = 0;
+    let kept = transaction.keeps_statements();
     match transaction {
-        Transaction::Postgres(connection) => {
+        Transaction::Postgres(connection, _) => {
             let Some(first) = rows.first() else { return Ok(()) };
             let text = first.text_of_arrays();
-            let query = bound!(sqlx::query(&text), Write::columns_of(rows));
+            let query = bound!(sqlx::query(&text).persistent(kept), Write::columns_of(rows));
             written += query.execute(&mut **connection).await?.rows_affected();
         }
         Transaction::Sqlite(_) => {

@@ -113,6 +113,8 @@ async fn help_names_every_option_with_an_example_and_its_variable() {
         ("--listen", "ORGLEDGER_LISTEN"),
         ("--data-dir", "ORGLEDGER_DATA_DIR"),
         ("--database-url", "DATABASE_URL"),
+        ("--database-read-url", "DATABASE_READ_URL"),
+        ("--database-pooling", "DATABASE_POOLING"),
         ("--public-url", "ORGLEDGER_PUBLIC_URL"),
         ("--files-url", "ORGLEDGER_FILES_URL"),
         ("--smtp-url", "SMTP_URL"),
@@ -133,7 +135,7 @@ async fn help_names_every_option_with_an_example_and_its_variable() {
     let options = help.out.lines().filter(|line| line.trim_start().starts_with("--")).count();
     // A secret has no example: it stands in the environment.
     assert!(help.out.contains("[env: ORGLEDGER_SECRET"), "{}", help.out);
-    assert_eq!(options, 17, "and there is no other one:\n{}", help.out);
+    assert_eq!(options, 19, "and there is no other one:\n{}", help.out);
 
     let help = installation.run(&["--help"]).await;
     for command in ["serve", "migrate", "export-schema", "rebuild", "verify"] {
@@ -182,6 +184,12 @@ async fn a_setting_that_cannot_be_used_is_said_in_one_sentence() {
         let ended = Installation::embedded().run(&["--listen", "127.0.0.1:0", option, value]).await;
         said_in_one_sentence(&ended, "");
     }
+    // SQLite has no standby, and one of PostgreSQL would know nothing of it.
+    let standby =
+        ["--listen", "127.0.0.1:0", "--database-read-url", "postgres://orgledger:tell-nobody@standby/orgledger"];
+    let ended = Installation::embedded().run(&standby).await;
+    said_in_one_sentence(&ended, "--database-read-url");
+    assert!(!ended.err.contains("tell-nobody"), "{}", ended.err);
     // Keys that somebody on the way could change would let them be anybody.
     let oidc =
         ["--listen", "127.0.0.1:0", "--oidc-issuer", "http://accounts.example.com", "--oidc-audience", "orgledger"];

@@ -6,6 +6,7 @@ use orgledger::{
     store::{
         Database,
         data_exports::{Owner, page_statements},
+        database::Pooling,
         erasure,
         statement::Statement,
     },
@@ -100,7 +101,7 @@ async fn nothing_is_read_beyond_one_organization_or_one_person() {
         let options: sqlx::postgres::PgConnectOptions = url.parse().unwrap();
         let pool = PgPoolOptions::new().max_connections(1);
         let pool = pool.connect_with(options.statement_cache_capacity(1000)).await.unwrap();
-        let postgres = Database::Postgres { pool: pool.clone(), appender: pool.clone() };
+        let postgres = Database::Postgres { pool: pool.clone(), appender: pool.clone(), pooling: Pooling::Session };
         fill(&postgres).await;
         let faulty = faults_of_pages(&postgres).await;
         assert!(faulty.is_empty(), "{}", faulty.join("\n\n"));

@@ -8,7 +8,9 @@ use chrono::TimeDelta;
 use orgledger::{
     domain::{Actor, ApiKeyId, InvitationId, OrganizationId, UserId, organization::members::MemberStatus},
     store::{
-        Database, api_keys, commands, export, history, hot, invitations,
+        Database, api_keys, commands,
+        database::Pooling,
+        export, history, hot, invitations,
         members::{self, Filter, OrderField},
         page::{Direction, End, Key, Position, Window},
         profile,
@@ -337,7 +339,7 @@ async fn nothing_is_read_beyond_one_organization() {
         let pool = options
             .connect_with(url.parse::<sqlx::postgres::PgConnectOptions>().unwrap().statement_cache_capacity(1000));
         let pool = pool.await.unwrap();
-        let postgres = Database::Postgres { pool: pool.clone(), appender: pool.clone() };
+        let postgres = Database::Postgres { pool: pool.clone(), appender: pool.clone(), pooling: Pooling::Session };
         fill(&postgres).await;
         let faulty = plans_for_values(&postgres).await;
         assert!(faulty.is_empty(), "{}", faulty.join("\n\n"));

@@ -33,17 +33,25 @@ const OLDEST: u32 = 15;
 /// How long a new cluster may take until it answers; it takes about two seconds.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Keeps a cluster of the programs in `$1` in the directory `$2` until the pipe on its input closes.
+/// Keeps a cluster of the programs in `$1` in the directory `$2` until the pipe on its input closes: an empty one, or a
+/// standby of the cluster in the directory `$3`.
 ///
 /// A shell starts background programs with SIGQUIT ignored until they say otherwise, hence the loop: a server that
 /// is asked to stop while it starts would not hear it.
 const KEEPER: &str = r#"
-bin=$1 home=$2
+bin=$1 home=$2 primary=$3
 trap 'cd /; rm -rf "$home"' EXIT
 make() {
     "$bin/initdb" -D "$home/data" -U postgres -A trust -E UTF8 --no-sync --no-instructions "$@" >"$home/log" 2>&1
 }
-make --locale=C.UTF-8 --locale-provider=icu --icu-locale=en-US || make --no-locale || { cat "$home/log" >&2; exit 1; }
+begin() {
+    if [ "$primary" ]; then
+        PATH="$bin:$PATH" pg_basebackup -h "$primary" -U postgres -D "$home/data" -R -c fast --no-sync >"$home/log" 2>&1
+    else
+        make --locale=C.UTF-8 --locale-provider=icu --icu-locale=en-US || make --no-locale
+    fi
+}
+begin || { cat "$home/log" >&2; exit 1; }
 "$bin/postgres" -D "$home/data" -k "$home" -p 5432 -c listen_addresses= -c max_connections=200 \
     -c max_locks_per_transaction=512 -c fsync=off -c synchronous_commit=off -c full_page_writes=off >>"$home/log" 2>&1 </dev/null &
 cat >/dev/null
@@ -60,7 +68,7 @@ const EXTENSIONS: &str = "
 /// A PostgreSQL server that tests may fill with schemas.
 pub struct Server {
     /// Where it is reached, as its superuser or as `TEST_DATABASE_URL` says.
-    url: String,
+    pub url: String,
     /// The cluster made for this process; `None` where `TEST_DATABASE_URL` named a server.
     cluster: Option<Cluster>,
 }
@@ -102,14 +110,44 @@ pub async fn drop_schema(url: &str) {
     sqlx::raw_sql(&statement).execute(&mut connection).await.unwrap();
 }
 
+/// A cluster for one test, to be stopped by it; `None` where the machine cannot make one.
+pub fn cluster_of_its_own() -> Option<Server> {
+    server()?;
+    let mut server = Server::of(Cluster::start(&programs()?, None));
+    server.prepare();
+    Some(server)
+}
+
 impl Server {
+    /// A standby of a cluster that was made here.
+    pub fn standby(&self) -> Self {
+        let mut standby = Self::of(Cluster::start(&programs().unwrap(), Some(self.directory())));
+        standby.wait();
+        standby
+    }
+
+    /// The directory of a cluster that was made here, which has its socket.
+    pub fn directory(&self) -> &Path {
+        &self.cluster.as_ref().unwrap().directory
+    }
+
+    /// Ends a cluster that was made here, as a power failure would.
+    pub fn stop(self) {
+        let mut keeper = self.cluster.unwrap().keeper;
+        drop(keeper.stdin.take());
+        keeper.wait().unwrap();
+    }
+
+    fn of(cluster: Cluster) -> Self {
+        let url = format!("postgres://postgres@localhost:5432/postgres?host={}", cluster.directory.display());
+        Self { url, cluster: Some(cluster) }
+    }
+
     fn start() -> Option<Self> {
         let mut server = if let Ok(url) = env::var("TEST_DATABASE_URL") {
             Self { url, cluster: None }
         } else if let Some(programs) = programs() {
-            let cluster = Cluster::start(&programs);
-            let url = format!("postgres://postgres@localhost:5432/postgres?host={}", cluster.directory.display());
-            Self { url, cluster: Some(cluster) }
+            Self::of(Cluster::start(&programs, None))
         } else {
             let missing = format!("no PostgreSQL {OLDEST} or newer here and no TEST_DATABASE_URL");
             assert!(env::var("CI").as_deref() != Ok("true"), "{missing}, and with CI=true that is a failure");
@@ -120,21 +158,30 @@ impl Server {
         Some(server)
     }
 
-    /// Waits until the server answers, and makes what all schemas share. On a thread of its own, because the test
-    /// that comes first is already inside a runtime.
+    /// Waits until the server answers, and makes what all schemas share.
     fn prepare(&mut self) {
-        let prepare = || {
+        self.once_up(async |mut connection| {
+            let version = "select current_setting('server_version_num')::integer / 10000";
+            let version: i32 = sqlx::query_scalar(version).fetch_one(&mut connection).await.unwrap();
+            assert!(version.cast_unsigned() >= OLDEST, "PostgreSQL {version} is older than {OLDEST}");
+            sqlx::raw_sql(EXTENSIONS).execute(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+        });
+    }
+
+    /// Waits until the server answers.
+    fn wait(&mut self) {
+        self.once_up(async |connection| connection.close().await.unwrap());
+    }
+
+    /// Does something with the first connection. On a thread of its own, because the test that comes first is already
+    /// inside a runtime.
+    fn once_up(&mut self, body: impl AsyncFnOnce(PgConnection) + Send) {
+        let work = || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let mut connection = self.connect().await;
-                let version = "select current_setting('server_version_num')::integer / 10000";
-                let version: i32 = sqlx::query_scalar(version).fetch_one(&mut connection).await.unwrap();
-                assert!(version.cast_unsigned() >= OLDEST, "PostgreSQL {version} is older than {OLDEST}");
-                sqlx::raw_sql(EXTENSIONS).execute(&mut connection).await.unwrap();
-                connection.close().await.unwrap();
-            });
+            runtime.block_on(async { body(self.connect().await).await });
         };
-        thread::scope(|scope| scope.spawn(prepare).join().unwrap_or_else(|panic| resume_unwind(panic)));
+        thread::scope(|scope| scope.spawn(work).join().unwrap_or_else(|panic| resume_unwind(panic)));
     }
 
     async fn connect(&mut self) -> PgConnection {
@@ -155,17 +202,13 @@ impl Server {
 }
 
 impl Cluster {
-    fn start(programs: &Path) -> Self {
+    fn start(programs: &Path, primary: Option<&Path>) -> Self {
         let directory = tempfile::Builder::new().prefix("orgledger-postgres-").tempdir().unwrap().keep();
         let mut keeper = Command::new("sh");
-        keeper.args(["-c", KEEPER, "sh"]).args([programs, &directory]).current_dir(&directory);
+        keeper.args(["-c", KEEPER, "sh"]).args([programs, &directory]).args(primary).current_dir(&directory);
         // Ctrl-C ends the tests; the keeper must outlive that to clean up.
         keeper.stdin(Stdio::piped()).process_group(0);
-        if fs::metadata(&directory).unwrap().uid() == 0 {
-            let (user, group) = ordinary_user();
-            chown(&directory, Some(user), Some(group)).unwrap();
-            keeper.uid(user).gid(group);
-        }
+        as_ordinary_user(&mut keeper, &directory);
         Self { keeper: keeper.spawn().unwrap(), directory }
     }
 }
@@ -185,6 +228,19 @@ fn version(bin: &Path) -> Option<u32> {
     let answer = Command::new(bin.join("postgres")).arg("--version").output().ok()?;
     let answer = String::from_utf8_lossy(&answer.stdout);
     answer.split_whitespace().find_map(|word| word.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok())
+}
+
+/// Has a program run as the owner of this directory; where we are root, as an ordinary user, who owns it from then on.
+pub fn as_ordinary_user(program: &mut Command, directory: &Path) {
+    let mut owner = fs::metadata(directory).map(|directory| (directory.uid(), directory.gid())).unwrap();
+    if owner.0 == 0 {
+        owner = ordinary_user();
+        chown(directory, Some(owner.0), Some(owner.1)).unwrap();
+    }
+    // Whoever is nobody special may not change who they are, and need not.
+    if fs::metadata("/proc/self").unwrap().uid() == 0 {
+        program.uid(owner.0).gid(owner.1);
+    }
 }
 
 /// The user and group to run as when we are root, because PostgreSQL refuses root.
