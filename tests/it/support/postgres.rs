@@ -11,6 +11,8 @@
 use std::{
     cmp::Reverse,
     env, fs,
+    io::{Read, Write},
+    net::TcpListener,
     os::unix::{
         fs::{MetadataExt, chown},
         process::CommandExt,
@@ -33,7 +35,8 @@ const OLDEST: u32 = 15;
 /// How long a new cluster may take until it answers; it takes about two seconds.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Keeps a cluster of the programs in `$1` in the directory `$2` until the pipe on its input closes.
+/// Keeps a cluster of the programs in `$1` in the directory `$2`, at the port `$3` of the addresses `$4`, until the pipe
+/// on its input closes. Until then it is stopped, started, paused and resumed as that says, and says when it is.
 ///
 /// A shell starts background programs with SIGQUIT ignored until they say otherwise, hence the loop: a server that
 /// is asked to stop while it starts would not hear it.
@@ -44,10 +47,25 @@ make() {
     "$bin/initdb" -D "$home/data" -U postgres -A trust -E UTF8 --no-sync --no-instructions "$@" >"$home/log" 2>&1
 }
 make --locale=C.UTF-8 --locale-provider=icu --icu-locale=en-US || make --no-locale || { cat "$home/log" >&2; exit 1; }
-"$bin/postgres" -D "$home/data" -k "$home" -p 5432 -c listen_addresses= -c max_connections=200 \
-    -c max_locks_per_transaction=512 -c fsync=off -c synchronous_commit=off -c full_page_writes=off >>"$home/log" 2>&1 </dev/null &
-cat >/dev/null
-while kill -QUIT $! 2>/dev/null; do sleep 0.1; done
+start() {
+    "$bin/postgres" -D "$home/data" -k "$home" -p "$3" -c listen_addresses="$4" -c max_connections=200 \
+        -c max_locks_per_transaction=512 -c fsync=off -c synchronous_commit=off -c full_page_writes=off >>"$home/log" 2>&1 </dev/null &
+    server=$!
+}
+stop() { while kill "-$1" "$server" 2>/dev/null; do sleep 0.1; done; }
+all() { kill "-$1" "$server" $(ps -o pid= --ppid "$server") 2>/dev/null; }
+start "$@"
+while read -r word; do
+    case $word in
+        start) start "$@" ;;
+        stop) stop INT ;;
+        pause) all STOP ;;
+        resume) all CONT ;;
+    esac
+    echo "$word"
+done
+all CONT
+stop QUIT
 "#;
 
 /// What every test's migrations would make at the same moment, and trip over each other.
@@ -107,9 +125,7 @@ impl Server {
         let mut server = if let Ok(url) = env::var("TEST_DATABASE_URL") {
             Self { url, cluster: None }
         } else if let Some(programs) = programs() {
-            let cluster = Cluster::start(&programs);
-            let url = format!("postgres://postgres@localhost:5432/postgres?host={}", cluster.directory.display());
-            Self { url, cluster: Some(cluster) }
+            Self::own(Cluster::start(&programs, 5432, ""))
         } else {
             let missing = format!("no PostgreSQL {OLDEST} or newer here and no TEST_DATABASE_URL");
             assert!(env::var("CI").as_deref() != Ok("true"), "{missing}, and with CI=true that is a failure");
@@ -118,6 +134,36 @@ impl Server {
         };
         server.prepare();
         Some(server)
+    }
+
+    fn own(cluster: Cluster) -> Self {
+        let url = format!("postgres://postgres@localhost:5432/postgres?host={}", cluster.directory.display());
+        Self { url, cluster: Some(cluster) }
+    }
+
+    /// A server that nobody else uses, on a port of the loopback; `None` where the machine has no PostgreSQL of its own.
+    pub fn alone() -> Option<Self> {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let url = format!("postgres://postgres@127.0.0.1:{port}/postgres?sslmode=disable");
+        let mut server = Self { url, cluster: Some(Cluster::start(&programs()?, port, "127.0.0.1")) };
+        server.prepare();
+        Some(server)
+    }
+
+    /// Where it is reached.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Has a server that is alone do this: `stop`, `start`, `pause` or `resume`.
+    pub fn tell(&mut self, word: &str) {
+        let keeper = &mut self.cluster.as_mut().unwrap().keeper;
+        writeln!(keeper.stdin.as_mut().unwrap(), "{word}").unwrap();
+        let mut said = vec![0; word.len() + 1];
+        keeper.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
+        assert_eq!(said, format!("{word}\n").into_bytes());
     }
 
     /// Waits until the server answers, and makes what all schemas share. On a thread of its own, because the test
@@ -155,10 +201,11 @@ impl Server {
 }
 
 impl Cluster {
-    fn start(programs: &Path) -> Self {
+    fn start(programs: &Path, port: u16, addresses: &str) -> Self {
         let directory = tempfile::Builder::new().prefix("orgledger-postgres-").tempdir().unwrap().keep();
         let mut keeper = Command::new("sh");
         keeper.args(["-c", KEEPER, "sh"]).args([programs, &directory]).current_dir(&directory);
+        keeper.args([&port.to_string(), addresses]).stdout(Stdio::piped());
         // Ctrl-C ends the tests; the keeper must outlive that to clean up.
         keeper.stdin(Stdio::piped()).process_group(0);
         if fs::metadata(&directory).unwrap().uid() == 0 {
