@@ -43,6 +43,7 @@ fn selection(mutation: &str) -> &'static str {
 struct Team {
     id: String,
     member: String,
+    /// The role that it changes to next, and the one after that.
     roles: [String; 2],
 }
 
@@ -117,6 +118,10 @@ both_databases! {
             assert!(ended.status.success(), "round {round}: {ended:?}");
             let mut again = JoinSet::new();
             for Sent { mutation, input, answer } in told {
+                if mutation == "changeMemberRole" {
+                    let team = teams.iter_mut().find(|team| input["organizationId"] == *team.id);
+                    team.unwrap().roles.reverse();
+                }
                 *sent.get_mut(mutation).unwrap() += 1;
                 answers += usize::from(answer.is_some());
                 lost += usize::from(answer.is_none());

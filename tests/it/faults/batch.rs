@@ -69,7 +69,7 @@ pub async fn fail(world: &World, beside: &Database, faults: &Faults<'_>, distanc
             assert_eq!(head(beside, team.id).await, team.version, "round {round}");
         }
         if !fired {
-            assert!(failures > ORGANIZATIONS, "nothing has failed");
+            assert!(failures > 0, "nothing has failed");
             assert_eq!(verify::verify(beside).await.unwrap(), world.holds().await);
             return announce(&format!("{round} failures of the database failed {failures} commands"));
         }

@@ -77,7 +77,7 @@ async fn commands_of_one_transaction_are_done_once_or_not_at_all_on_sqlite() {
         let world = World::open(url).await;
         let beside = Database::connect(url).await.unwrap();
         let interrupts = Interrupts::of(world.database());
-        batch::fail(&world, &beside, &Faults::Steps(&interrupts), 40).await;
+        batch::fail(&world, &beside, &Faults::Steps(&interrupts), 4).await;
     })
     .await;
 }

@@ -87,7 +87,9 @@ both_databases! {
         let empty: Vec<_> = before.iter().filter(|(_, rows)| rows.is_empty()).map(|(table, _)| table).collect();
         assert_eq!(empty, ["identities", "sessions", "sign_in_links", "snapshots"], "every other has something to lose");
         let report = rebuild(world.database(), Which::Every, |_| ()).await.unwrap();
-        let events = before["events"].len() as u64;
+        let living = "SELECT COUNT(*) FROM events e JOIN streams s ON s.organization_id = e.organization_id \
+             WHERE s.state = 'LIVING'";
+        let events = Statement::new(living).count(world.database()).await.unwrap();
         assert_eq!(report, Report { organizations: 2, events });
         assert_eq!(dump(world.database()).await, before);
         world.holds().await;
