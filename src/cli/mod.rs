@@ -37,7 +37,7 @@ enum Command {
     /// Print the GraphQL schema.
     ExportSchema,
     /// Make the rows that queries read anew from the ledger; servers may run.
-    Rebuild(StoreArguments),
+    Rebuild(RebuildArguments),
     /// Check that nobody rewrote the ledger, or an export of it. Ends with status 1 and names the place if somebody did.
     Verify(VerifyArguments),
     /// See what others check this service's signatures with.
@@ -122,6 +122,19 @@ struct StoreArguments {
 #[expect(clippy::unnecessary_wraps, reason = "the form that the parser of arguments asks for")]
 fn unseen(text: &str) -> Result<SecretString, Infallible> {
     Ok(text.into())
+}
+
+/// What is rebuilt.
+#[derive(Args, Clone, Debug)]
+struct RebuildArguments {
+    /// Go on behind this organization, which an interrupted rebuild named as its last, e.g. --after org_…
+    #[arg(long, value_name = "ID")]
+    after: Option<String>,
+    /// Rebuild this organization and no other, e.g. --organization org_…
+    #[arg(long, value_name = "ID", conflicts_with = "after")]
+    organization: Option<String>,
+    #[command(flatten)]
+    store: StoreArguments,
 }
 
 /// What is checked: the database, or a file without any.

@@ -51,7 +51,7 @@ pub(super) async fn decide(arguments: &CertificationArguments, decision: Certifi
     Ok(())
 }
 
-fn parse(id: &str) -> Result<OrganizationId, Failure> {
+pub(super) fn parse(id: &str) -> Result<OrganizationId, Failure> {
     match id.parse() {
         Ok(GlobalId::Organization(organization)) => Ok(organization),
         _ => Err(format!("{id} is not the id of an organization; it looks like org_…").into()),

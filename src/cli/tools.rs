@@ -1,13 +1,25 @@
 //! The tools of who runs the service. They may run while servers do.
 
-use std::{os::unix::fs::DirBuilderExt, sync::Arc};
+use std::{
+    os::unix::fs::DirBuilderExt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use super::{Failure, StoreArguments};
+use super::{Failure, RebuildArguments, StoreArguments, organization};
 use crate::{
     clock::Clock,
+    domain::GlobalId,
     entropy::Entropy,
     graphql,
-    store::{Database, Store, files::Files, rebuild, server_keys::OperatorSecret, standby::Standby, verify},
+    store::{
+        Database, Store,
+        files::Files,
+        rebuild::{self, Progress, Which},
+        server_keys::OperatorSecret,
+        standby::Standby,
+        verify,
+    },
 };
 
 /// Opens the database that the arguments name; the embedded one is made if it is not there.
@@ -84,12 +96,36 @@ pub(super) fn export_schema() {
     print!("{}", graphql::schema_text());
 }
 
-pub(super) async fn rebuild(arguments: &StoreArguments) -> Result<(), Failure> {
-    let database = existing(arguments).await?;
-    let report = rebuild::rebuild(&database).await?;
+pub(super) async fn rebuild(arguments: &RebuildArguments) -> Result<(), Failure> {
+    let which = match (&arguments.organization, &arguments.after) {
+        (Some(id), _) => Which::Only(organization::parse(id)?),
+        (None, Some(id)) => Which::After(organization::parse(id)?),
+        (None, None) => Which::Every,
+    };
+    let database = existing(&arguments.store).await?;
+    let (mut last, mut told) = (Progress::default(), Instant::now());
+    let rebuilding = rebuild::rebuild(&database, which, |progress| {
+        last = *progress;
+        if told.elapsed() >= Duration::from_secs(1) {
+            told = Instant::now();
+            tell(progress);
+        }
+    });
+    let result = rebuilding.await;
+    if result.is_err() {
+        tell(&last);
+    }
+    let report = result?;
     println!("Rebuilt {} organizations from {} events.", report.organizations, report.events);
     database.close().await;
     Ok(())
+}
+
+/// Says how far a rebuild is, and how to go on there.
+fn tell(Progress { done, of, last }: &Progress) {
+    let organizations = format!("{} of {} organizations", done.organizations, of.organizations);
+    let go_on = last.map(|last| format!("; go on with --after {}", GlobalId::Organization(last))).unwrap_or_default();
+    eprintln!("Rebuilding: {organizations}, {} of {} events{go_on}", done.events, of.events);
 }
 
 pub(super) async fn verify(arguments: &StoreArguments) -> Result<(), Failure> {

@@ -24,13 +24,19 @@ pub(super) fn not_run(answer: &Answer) -> bool {
     !answer.errors.is_empty() && answer.data == Value::Null && answer.errors.iter().all(|error| error.path.is_empty())
 }
 
-/// Whether an answer says that the caller's access has ended.
-pub(super) fn access_ended(answer: &Answer) -> bool {
-    let ended = |error: &ServerError| {
+/// Whether an error of the answer has this code.
+pub(super) fn says(answer: &Answer, wanted: &str) -> bool {
+    let is = |error: &ServerError| {
         let code = error.extensions.as_ref().and_then(|extensions| extensions.get("code"));
-        matches!(code, Some(Value::String(code)) if code == "ACCESS_ENDED")
+        matches!(code, Some(Value::String(code)) if code == wanted)
     };
-    answer.errors.iter().any(ended)
+    answer.errors.iter().any(is)
+}
+
+/// An operation was given up: what it needs did not answer.
+pub(super) fn late(reference: &str) -> Box<Answer> {
+    tracing::error!(reference, "a request took too long and was given up");
+    refused("UNAVAILABLE", format!("The service is not available now; the reference is {reference}."))
 }
 
 /// The answer with a code on every error, whoever made it: the engine's own have none, and mean a bad document. What

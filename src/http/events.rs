@@ -15,7 +15,7 @@ use axum::response::{
 
 use super::{
     Stopping,
-    answer::{access_ended, not_run},
+    answer::{not_run, says},
 };
 
 /// How often a connection with nothing to say says so, that nobody between takes it for dead.
@@ -40,7 +40,7 @@ pub(super) async fn respond(
             None => stopping.unless(answers.next()).await,
         };
         while let Some(Some(answer)) = next {
-            let ended = access_ended(&answer);
+            let ended = says(&answer, "ACCESS_ENDED");
             yield Ok::<_, Infallible>(event(&answer));
             next = if ended { Some(None) } else { stopping.unless(answers.next()).await };
         }

@@ -13,8 +13,8 @@ use axum::{
 use serde_json::json;
 
 use super::{
-    Api, Client,
-    answer::not_run,
+    Api, Client, RETRY_AFTER,
+    answer::{not_run, says},
     cost, events,
     media::{Media, negotiate},
     operation::Operation,
@@ -227,5 +227,9 @@ fn encode(media: Media, answer: &Answer) -> Response {
     };
     let status = if not_run && media == Media::GraphqlResponse { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let headers = [(header::CONTENT_TYPE, media.content_type()), (header::VARY, "Accept")];
-    (status, headers, body).into_response()
+    let mut response = (status, headers, body).into_response();
+    if says(answer, "UNAVAILABLE") {
+        response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+    }
+    response
 }

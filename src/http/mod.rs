@@ -54,6 +54,9 @@ const REQUEST_ID_LIMIT: usize = 64;
 /// How long a request may take until its answer begins. Most have less; this is for what has no limit of its own.
 const TIME_LIMIT: Duration = Duration::from_mins(1);
 
+/// When it is worth trying again what could not be done because the service is not available: in so many seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+
 /// The header that names a request, in and out.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -273,6 +276,9 @@ async fn frame(State(api): State<Api>, mut request: Request, next: Next) -> Resp
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().entry(header::RETRY_AFTER).or_insert(RETRY_AFTER);
+    }
     response
 }
 

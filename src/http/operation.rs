@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{
     Api,
-    answer::{bad_request, mistake, refused, without_quotes},
+    answer::{bad_request, late, mistake, refused, without_quotes},
     cost,
     documents::Known,
     params::Params,
@@ -75,7 +75,7 @@ impl Operation {
         match tokio::time::timeout(TIME_LIMIT, run).await {
             Ok(Ok(answer)) => without_quotes(answer),
             Ok(Err(panic)) => *refused("INTERNAL", mistake(&reference, &*panic)),
-            Err(_) => *refused("TIMEOUT", "This took too long and was given up."),
+            Err(_) => *late(&reference),
         }
     }
 

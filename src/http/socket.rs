@@ -28,7 +28,7 @@ use tokio::time::Instant;
 
 use super::{
     Api,
-    answer::{access_ended, mistake, not_run, refused},
+    answer::{mistake, not_run, refused, says},
     connections::Place,
     cost,
     graphql::{bearer, problem, read_bearer},
@@ -290,7 +290,7 @@ impl Connection {
             self.running.remove(&id);
             return Some(json!({ "id": id, "type": "complete" }));
         };
-        if not_run(&answer) || access_ended(&answer) {
+        if not_run(&answer) || says(&answer, "ACCESS_ENDED") {
             // An error is the last word of an operation.
             if let Some(running) = self.running.remove(&id) {
                 running.stop.abort();

@@ -11,7 +11,7 @@
 //!
 //! *Limits.* The cache holds [`CACHE_WEIGHT`] members, invitations and keys. A command gives up after [`DEADLINE`].
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{iter, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use cqrs_es::{AggregateError, CqrsFramework};
 use futures_util::FutureExt;
@@ -31,6 +31,7 @@ use super::{
     execution::{Execution, Outcome},
     feed::Feed,
     hot::{self, Cached, Context, Hot, HotCache, Slot, Weight, head, head_in},
+    in_time,
     invitations::InvitationDetails,
     snapshots,
 };
@@ -130,25 +131,45 @@ async fn write(database: Database, mut jobs: mpsc::Receiver<Job>) {
 
 async fn write_group(database: &Database, group: Vec<Job>) {
     let appends: Vec<_> = group.iter().map(|job| &job.append).collect();
-    let results = match commit(database, &appends).await {
-        Ok(written) => written.into_iter().map(|written| if written { Ok(()) } else { Err(Error::Conflict) }).collect(),
-        Err(error) if appends.len() == 1 => vec![Err(error)],
-        // One that fails does not fail its neighbours.
-        Err(_) => {
-            let mut results = Vec::with_capacity(appends.len());
-            for append in appends {
-                results.push(match commit(database, &[append]).await {
-                    Ok(written) if written == [true] => Ok(()),
-                    Ok(_) => Err(Error::Conflict),
-                    Err(error) => Err(error),
-                });
-            }
-            results
+    let result = commit(database, &appends).await;
+    if group.len() == 1 || !may_be_of_one(&result) {
+        return tell(group, result);
+    }
+    // One that fails does not fail its neighbours.
+    let mut jobs = group.into_iter();
+    while let Some(job) = jobs.next() {
+        let result = commit(database, &[&job.append]).await;
+        if result.is_err() && !may_be_of_one(&result) {
+            return tell(iter::once(job).chain(jobs).collect(), result);
         }
-    };
-    for (job, result) in group.into_iter().zip(results) {
-        // Whoever asked may have given up; what was committed stays committed.
-        let _ = job.done.send(result);
+        tell(vec![job], result);
+    }
+}
+
+/// Whether a failure may be that of one command: the database has said no, and nothing is written. Where it was not
+/// heard, trying again would keep everybody waiting for a database that is gone, and whether a COMMIT was done is not
+/// known: who is decided again after their own command finds it in their way.
+const fn may_be_of_one<T>(result: &Result<T, Error>) -> bool {
+    matches!(result, Err(Error::Unavailable(sqlx::Error::Database(_)) | Error::Conflict | Error::Corrupt { .. }))
+}
+
+/// Tells each what became of it. Whoever asked may have given up; what was committed stays committed.
+fn tell(group: Vec<Job>, result: Result<Vec<bool>, Error>) {
+    match result {
+        Ok(written) => {
+            for (job, written) in group.into_iter().zip(written) {
+                let _ = job.done.send(if written { Ok(()) } else { Err(Error::Conflict) });
+            }
+        }
+        Err(error) => {
+            let error = Arc::new(error);
+            for job in group {
+                let _ = job.done.send(Err(match &*error {
+                    Error::Conflict => Error::Conflict,
+                    _ => Error::Shared(Arc::clone(&error)),
+                }));
+            }
+        }
     }
 }
 
@@ -173,11 +194,12 @@ impl Ledger {
 
     /// Decides a command and appends what happens.
     ///
-    /// It runs in a task of its own: a caller that goes away neither cancels nor half-finishes it.
+    /// It runs in a task of its own: a caller that goes away neither cancels nor half-finishes it. Whoever is told that
+    /// the store is unavailable does not know whether it was done, or will be.
     pub async fn execute(&self, request: Request) -> Result<Receipt, Failure> {
         let ledger = self.clone();
         let task = tokio::spawn(async move { ledger.decide_until_sure(&request).await });
-        task.await.unwrap_or(Err(Failure::Store(Error::Stopped)))
+        in_time(async { task.await.map_err(|_| Error::Stopped) }).await?
     }
 
     /// Looks at an organization's state: compared with the head of this moment, or as it is in memory for somebody who

@@ -23,6 +23,7 @@ use super::{
     Database, Error,
     api_keys::{self, SecretRow},
     identities::{self, Subject},
+    in_time,
     profile::{self, OrganizationRow},
     sessions::{self, SessionRow},
     users::UserRow,
@@ -137,8 +138,8 @@ impl<K: Key> Lookup<K> {
     /// What is there by this key.
     pub async fn find(&self, key: K) -> Result<Option<K::Row>, Error> {
         let (answer, found) = oneshot::channel();
-        self.0.send(Waiting { key, answer }).await.map_err(|_| Error::Stopped)?;
-        match found.await {
+        in_time(async { self.0.send(Waiting { key, answer }).await.map_err(|_| Error::Stopped) }).await?;
+        match in_time(async { Ok(found.await) }).await? {
             Ok(found) => found,
             Err(_) if self.0.is_closed() => Err(Error::Stopped),
             // A mistake of ours ends whoever waited for it, as if each had made it, and nobody after them.

@@ -57,7 +57,9 @@ mod write;
 pub use database::Database;
 pub use ledger::Ledger;
 
-use std::sync::Arc;
+use std::{io::ErrorKind, sync::Arc, time::Duration};
+
+use tokio::time::timeout;
 
 use server_keys::{Keys, OperatorSecret};
 
@@ -191,6 +193,16 @@ impl Error {
     fn corrupt(organization: OrganizationId, sequence: u64, what: impl Into<String>) -> Self {
         Self::Corrupt { organization, sequence, what: what.into() }
     }
+}
+
+/// How long a request waits for one thing of the store: longer than for a connection or a lock, and shorter than an
+/// operation may take. A database that is stopped in the middle of a statement says nothing at all.
+const PATIENCE: Duration = Duration::from_secs(9);
+
+/// What is there in time; the store is not available where it is not.
+async fn in_time<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let late = || Error::Unavailable(sqlx::Error::Io(ErrorKind::TimedOut.into()));
+    timeout(PATIENCE, work).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// A count or sequence as a column holds it.

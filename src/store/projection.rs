@@ -1,7 +1,7 @@
 //! Events to rows: each noun says what is to be written, in the transaction of the append or of a rebuild.
 
 use super::{Error, aggregate::Recorded, api_keys, history, invitations, members, profile, roles, write::Write};
-use crate::domain::organization::Target;
+use crate::domain::organization::{Event, Target};
 
 /// What an event changes in the rows that queries read.
 pub(super) fn project(recorded: &Recorded) -> Result<Vec<Write>, Error> {
@@ -14,6 +14,11 @@ pub(super) fn project(recorded: &Recorded) -> Result<Vec<Write>, Error> {
         Target::ApiKey(_) => api_keys::project(recorded)?,
     });
     Ok(writes)
+}
+
+/// Whether an event writes rows of the object that it is about, and no others; it then reads no others either.
+pub(super) const fn is_of_its_target_alone(event: &Event) -> bool {
+    !matches!(event.target(), Target::Organization) && !matches!(event, Event::MemberOwnershipTransferred { .. })
 }
 
 /// The tables that are made from the ledger alone, and made anew by a rebuild.

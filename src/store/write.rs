@@ -5,7 +5,7 @@
 //! so that the text is the same for one row and for a hundred; SQLite gets a list of rows.
 //!
 //! *Promises.* The writes of a list run in their order. Those of different lists run in any order, so no list may depend
-//! on another: each is of an organization of its own.
+//! on another: each is of an organization of its own, or of an object of its own within one.
 //!
 //! *Limits.* SQLite takes [`ROWS`] rows at once; a statement of several is prepared anew each time, because there would be
 //! too many to keep.
@@ -244,7 +244,7 @@ async fn run_alike(transaction: &mut Transaction, rows: Vec<Write>) -> Result<()
     if written < must as u64 { Err(Error::Conflict) } else { Ok(()) }
 }
 
-/// Writes lists of different organizations, each in its order. What is next in several lists is written at once.
+/// Writes lists of different organizations or objects, each in its order. What is next in several lists is written at once.
 pub(super) async fn run_all(
     transaction: &mut Transaction,
     lists: impl IntoIterator<Item = Vec<Write>>,

@@ -8,6 +8,7 @@ mod crash;
 mod disconnects;
 mod exports;
 mod letters;
+mod load;
 mod organization;
 mod pooler;
 mod processes;

@@ -144,6 +144,8 @@ both_databases! {
         let ended = installation.run(&["rebuild"]).await;
         assert!(ended.status.success(), "{ended:?}");
         assert_eq!(ended.out, "Rebuilt 3 organizations from 12 events.\n");
+        let ended = installation.run(&["rebuild", "--organization", &organization]).await;
+        assert!(ended.out.starts_with("Rebuilt 1 organizations from "), "{ended:?}");
         held(&installation.run(&["verify"]).await);
         assert_eq!(seen(&zoe, &organization).await, before);
 
@@ -178,6 +180,34 @@ both_databases! {
         }
         assert!(sent > 0);
         held(&installation.run(&["verify"]).await);
+        server.stop().await;
+    }
+
+    /// A rebuild that stops says behind which organization it is to go on.
+    async fn a_rebuild_that_stops_says_where_to_go_on(url: &str) {
+        let installation = Installation::on(url);
+        let server = installation.serve().await;
+        let zoe = server.sign_in("zoe@example.com").await;
+        organization(&zoe, "Acme").await;
+        let database = Database::connect(url).await.unwrap();
+        let ids: Vec<(Uuid,)> = Statement::new("SELECT organization_id FROM streams ORDER BY organization_id")
+            .all(&database).await.unwrap();
+        let [(first,), (last,)] = ids.as_slice() else { panic!("{ids:?}") };
+        let move_head = async |by: &str| {
+            let text = format!("UPDATE streams SET version = version {by} WHERE organization_id = $1");
+            Statement::new(text).bind(*last).run(&database).await.unwrap();
+        };
+        move_head("+ 1").await;
+        let ended = installation.run(&["rebuild"]).await;
+        let go_on = ended.err.lines().find_map(|line| line.split_once("; go on with --after "));
+        let (so_far, place) = go_on.unwrap_or_else(|| panic!("{ended:?}"));
+        assert!(ended.status.code() == Some(1) && so_far.starts_with("Rebuilding: 1 of 2 organizations, "), "{ended:?}");
+        assert_eq!(uuid(place), *first);
+        move_head("- 1").await;
+        let ended = installation.run(&["rebuild", "--after", place]).await;
+        assert!(ended.out.starts_with("Rebuilt 1 organizations from "), "{ended:?}");
+        held(&installation.run(&["verify"]).await);
+        database.close().await;
         server.stop().await;
     }
 }

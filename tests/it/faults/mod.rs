@@ -4,11 +4,13 @@
 //! [`life`] is a list of requests that together reach every statement of queries, mutations, subscriptions, pages and
 //! logos. [`trial`] sends each of them again and again, and has another statement fail each time, until none is left.
 
+mod batch;
 mod interrupts;
 mod life;
 mod once;
 mod proxy;
 mod sqlite;
+mod stopped;
 mod trial;
 
 use orgledger::store::Database;
@@ -20,6 +22,7 @@ use self::{
 };
 use crate::{
     graphql::server::Server,
+    store::world::World,
     support::databases::{on_postgres, on_sqlite},
 };
 
@@ -49,6 +52,32 @@ async fn what_is_good_once_is_used_up_by_nothing_that_failed_on_sqlite() {
         let beside = Database::connect(url).await.unwrap();
         let interrupts = Interrupts::of(&server.store.database);
         once::use_up(&Trial::new(&server, beside, Faults::Steps(&interrupts))).await;
+    })
+    .await;
+}
+
+/// Each statement of transactions that write many commands fails.
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_of_one_transaction_are_done_once_or_not_at_all_on_postgres() {
+    for failure in [Failure::Refused, Failure::CutOff, Failure::Unanswered] {
+        on_postgres("commands_of_one_transaction_are_done_once_or_not_at_all_on_postgres", async |url| {
+            let proxy = Proxy::before(url).await;
+            let world = World::open(&proxy.url).await;
+            let beside = Database::connect(url).await.unwrap();
+            batch::fail(&world, &beside, &Faults::Statements(&proxy, failure), 1).await;
+            assert!(batch::largest(&beside).await > 1, "no transaction has written several commands");
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_of_one_transaction_are_done_once_or_not_at_all_on_sqlite() {
+    on_sqlite(async |url| {
+        let world = World::open(url).await;
+        let beside = Database::connect(url).await.unwrap();
+        let interrupts = Interrupts::of(world.database());
+        batch::fail(&world, &beside, &Faults::Steps(&interrupts), 4).await;
     })
     .await;
 }

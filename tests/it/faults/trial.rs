@@ -48,14 +48,14 @@ pub enum Faults<'a> {
 }
 
 impl Faults<'_> {
-    async fn arm(&self, passing: usize) {
+    pub async fn arm(&self, passing: usize) {
         match self {
             Self::Statements(proxy, failure) => proxy.arm(*failure, passing),
             Self::Steps(interrupts) => interrupts.arm(passing).await,
         }
     }
 
-    fn disarm(&self) -> bool {
+    pub fn disarm(&self) -> bool {
         match self {
             Self::Statements(proxy, _) => proxy.disarm(),
             Self::Steps(interrupts) => interrupts.disarm(),
@@ -77,7 +77,7 @@ pub struct Trial<'a> {
 #[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
-    headers: HeaderMap,
+    pub headers: HeaderMap,
     pub body: String,
 }
 
@@ -119,6 +119,7 @@ impl Answer {
         for error in errors.into_iter().flatten() {
             is_unavailable(error, what);
         }
+        assert!(self.headers.contains_key(header::RETRY_AFTER), "{what}: {self:#?}");
         true
     }
 }

@@ -8,7 +8,12 @@ use orgledger::{
         organization::{Action, Command},
     },
     store::{
-        append::Origin, data_exports, erasure, ledger::Request, purge::purge, rebuild::rebuild, statement::Statement,
+        append::Origin,
+        data_exports, erasure,
+        ledger::Request,
+        purge::purge,
+        rebuild::{Which, rebuild},
+        statement::Statement,
         verify::verify,
     },
 };
@@ -99,7 +104,7 @@ both_databases! {
         assert_eq!(row, Some((Vec::new(), Some("DONE".to_owned()))), "no commitment can be opened");
 
         let live = dump(&server.store.database).await;
-        rebuild(&server.store.database).await.unwrap();
+        rebuild(&server.store.database, Which::Every, |_| ()).await.unwrap();
         assert_eq!(dump(&server.store.database).await, live);
         verify(&server.store.database).await.unwrap();
         assert_eq!(traces(&server, url, WORDS).await, [""; 0]);

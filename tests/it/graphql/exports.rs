@@ -61,14 +61,16 @@ fn header_of(headers: &HeaderMap, name: header::HeaderName) -> &str {
     headers[name].to_str().unwrap()
 }
 
-/// Makes an organization that has two events one of so many, each with a text of that length.
+/// Makes an organization that has two events one of so many, each with a text of that length. Each names the hash of the
+/// one before it, but the hashes are those of nothing.
 pub async fn swell(database: &Database, organization: Uuid, events: u64, length: usize) {
     let payload = json!({ "from": "x".repeat(length), "to": "y" });
     let insert = "WITH RECURSIVE n(i) AS (SELECT CAST(3 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < $2) \
          INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, \
          organization_id, recorded_at, prev_hash, hash) \
          SELECT e.aggregate_type, e.aggregate_id, n.i, 'organization.renamed', '1', $3, e.metadata, e.organization_id, \
-         e.recorded_at, e.hash, e.hash FROM n CROSS JOIN events e WHERE e.organization_id = $1 AND e.sequence = 1";
+         e.recorded_at, CASE WHEN n.i = 3 THEN e.hash ELSE e.prev_hash END, e.prev_hash \
+         FROM n CROSS JOIN events e WHERE e.organization_id = $1 AND e.sequence = 2";
     let insert = Statement::new(insert).bind(organization).bind(events).bind(payload);
     assert_eq!(insert.run(database).await.unwrap(), events - 2);
     for text in [
@@ -76,7 +78,8 @@ pub async fn swell(database: &Database, organization: Uuid, events: u64, length:
          SELECT e.organization_id, e.sequence, e.event_type, a.actor_id, a.target_id FROM events e \
          JOIN audit_entries a ON a.organization_id = e.organization_id AND a.sequence = 1 \
          WHERE e.organization_id = $1 AND e.sequence > 2 AND $2 > 2",
-        "UPDATE streams SET version = $2 WHERE organization_id = $1",
+        "UPDATE streams SET version = $2, head_hash = (SELECT e.hash FROM events e WHERE e.organization_id = $1 \
+         AND e.sequence = $2) WHERE organization_id = $1",
     ] {
         assert!(Statement::new(text).bind(organization).bind(events).run(database).await.unwrap() > 0);
     }

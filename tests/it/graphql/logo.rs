@@ -21,7 +21,11 @@ use crate::support::{
 };
 use orgledger::{
     domain::{Timestamp, organization::OrganizationAction},
-    store::{purge::purge, rebuild::rebuild, verify::verify},
+    store::{
+        purge::purge,
+        rebuild::{Which, rebuild},
+        verify::verify,
+    },
 };
 
 const BEA: &str = "bea@example.com";
@@ -358,7 +362,7 @@ both_databases! {
         let shown = upload(&acme.ada, &acme.id, png(1)).await;
         upload(&acme.ada, &acme.id, png(2)).await;
         assert_eq!(upload(&acme.ada, &acme.id, png(1)).await, shown);
-        rebuild(&server.store.database).await.unwrap();
+        rebuild(&server.store.database, Which::Every, |_| ()).await.unwrap();
         verify(&server.store.database).await.unwrap();
         assert_eq!((status(&shown).await, status(&own).await), (200, 200));
 

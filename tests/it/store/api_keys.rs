@@ -13,7 +13,7 @@ use orgledger::{
     store::{
         api_keys::{self, ApiKeyRow, Filter, status_at},
         page::{End, Window},
-        rebuild::rebuild,
+        rebuild::{Which, rebuild},
         standing::{Credential, standings},
     },
 };
@@ -121,7 +121,7 @@ both_databases! {
                 for gone in dead {
                     assert!(!all.contains_key(gone));
                 }
-                rebuild(world.database()).await.unwrap();
+                rebuild(world.database(), Which::Every, |_| ()).await.unwrap();
             }
             let row = api_keys::find(world.database(), acme, [key.0]).await.unwrap().remove(0);
             assert_eq!(&row.public_id, newest, "lists show the newest");

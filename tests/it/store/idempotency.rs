@@ -10,7 +10,7 @@ use orgledger::{
     store::{
         hot,
         ledger::{Freshness, Request},
-        rebuild::rebuild,
+        rebuild::{Which, rebuild},
     },
 };
 
@@ -122,7 +122,7 @@ both_databases! {
         for _ in 0..2 {
             let again = world.store.ledger.execute(request.clone()).await.unwrap();
             assert!(again.replayed && !again.written && again.version == done.version);
-            rebuild(world.database()).await.unwrap();
+            rebuild(world.database(), Which::Every, |_| ()).await.unwrap();
         }
     }
 }

@@ -9,7 +9,7 @@ use orgledger::{
         Database, Store,
         ledger::Request,
         members::Filter,
-        rebuild::rebuild,
+        rebuild::{Which, rebuild},
         users::{self, NewUser},
     },
 };
@@ -198,7 +198,7 @@ async fn a_rebuild_and_a_rename_at_one_moment_both_succeed() {
         world.organization(&ada, "Acme").await;
         let mut holder = Holder::of(&world, "LOCK TABLE member_history IN EXCLUSIVE MODE").await;
         let database = world.database().clone();
-        let rebuilt = tokio::spawn(async move { rebuild(&database).await });
+        let rebuilt = tokio::spawn(async move { rebuild(&database, Which::Every, |_| ()).await });
         holder.until_waiting(1, Duration::ZERO).await;
         let (database, id) = (world.database().clone(), ada.id);
         let renamed = tokio::spawn(async move { users::rename(&database, id, Some(&named("Robert"))).await });

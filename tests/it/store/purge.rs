@@ -2,7 +2,14 @@
 
 use orgledger::{
     domain::Organization,
-    store::{files::Files, history, hot, ledger::Freshness, purge::purge, rebuild::rebuild, verify::verify},
+    store::{
+        files::Files,
+        history, hot,
+        ledger::Freshness,
+        purge::purge,
+        rebuild::{Which, rebuild},
+        verify::verify,
+    },
 };
 
 use super::{life::Life, world::World};
@@ -27,7 +34,7 @@ both_databases! {
 
         assert_eq!(purge(world.database(), &files).await.unwrap(), 0);
         verify(world.database()).await.unwrap();
-        rebuild(world.database()).await.unwrap();
+        rebuild(world.database(), Which::Every, |_| ()).await.unwrap();
         verify(world.database()).await.unwrap();
         let cold = world.cold();
         let version = cold.store.ledger.view(gone, Freshness::Compared, Organization::version).await.unwrap();

@@ -12,7 +12,7 @@ use orgledger::{
         history::{self, Filter},
         ledger::Request,
         page::{Direction, End, Key, Position, Window},
-        rebuild::rebuild,
+        rebuild::{Which, rebuild},
         refusals::{ACTOR_HOURLY, Kept, Line, ORGANIZATION_HOURLY, RefusalRow},
     },
 };
@@ -102,7 +102,7 @@ both_databases! {
         let words = super::rebuild::dump(world.database()).await.remove("refusals").unwrap().concat();
         assert!(!words.contains("Evil") && !words.contains("secret words"), "{words}");
 
-        rebuild(world.database()).await.unwrap();
+        rebuild(world.database(), Which::Every, |_| ()).await.unwrap();
         assert_eq!(kept(&world, acme).await.len(), 4, "a rebuild leaves them alone");
         world.act(acme, &ada, Action::DeleteOrganization { confirm_name: "Acme".to_owned() }).await;
         world.ask(acme, &ada, rename("Evil")).await.unwrap_err();

@@ -2,7 +2,11 @@
 
 use std::path::Path;
 
-use orgledger::store::{Database, rebuild::rebuild, statement::Statement};
+use orgledger::store::{
+    Database,
+    rebuild::{Which, rebuild},
+    statement::Statement,
+};
 use sqlx::migrate::Migrator;
 
 use super::{kinds::Kinds, life::Life, rebuild::dump, world::World};
@@ -97,7 +101,7 @@ both_databases! {
         copy(world.database(), url, &database).await;
         database.migrate().await.unwrap();
         let migrated = dump(&database).await;
-        rebuild(&database).await.unwrap();
+        rebuild(&database, Which::Every, |_| ()).await.unwrap();
         let rebuilt = dump(&database).await;
         for (table, rows) in &migrated {
             if table != "role_history" {

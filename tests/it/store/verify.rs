@@ -8,6 +8,7 @@ use orgledger::{
     },
     store::{
         Error, api_keys, hot,
+        rebuild::{Which, rebuild},
         statement::{Statement, Value},
         verify::verify,
     },
@@ -226,7 +227,7 @@ both_databases! {
         deed(&world, ("DELETE FROM audit_entries WHERE organization_id = $1 AND sequence = 5", vec![acme.0.into()])).await;
         let (organization, sequence, what) = found(&world).await.unwrap();
         assert_eq!((organization, sequence), (acme, 5), "{what}");
-        orgledger::store::rebuild::rebuild(world.database()).await.unwrap();
+        rebuild(world.database(), Which::Every, |_| ()).await.unwrap();
         assert_eq!(found(&world).await, None);
         deed(&world, (reasons, vec![acme.0.into()])).await;
         let (organization, _, what) = found(&world).await.unwrap();

@@ -11,6 +11,8 @@
 use std::{
     cmp::Reverse,
     env, fs,
+    io::{Read, Write},
+    net::TcpListener,
     os::unix::{
         fs::{MetadataExt, chown},
         process::CommandExt,
@@ -33,13 +35,14 @@ const OLDEST: u32 = 15;
 /// How long a new cluster may take until it answers; it takes about two seconds.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Keeps a cluster of the programs in `$1` in the directory `$2` until the pipe on its input closes: an empty one, or a
-/// standby of the cluster in the directory `$3`.
+/// Keeps a cluster of the programs in `$1` in the directory `$2`, at the port `$3` of the addresses `$4`, until the pipe
+/// on its input closes: an empty one, or a standby of the cluster in the directory `$5`. Until then it is stopped, started,
+/// paused and resumed as the pipe says, and says when it is.
 ///
 /// A shell starts background programs with SIGQUIT ignored until they say otherwise, hence the loop: a server that
 /// is asked to stop while it starts would not hear it.
 const KEEPER: &str = r#"
-bin=$1 home=$2 primary=$3
+bin=$1 home=$2 primary=$5
 trap 'cd /; rm -rf "$home"' EXIT
 make() {
     "$bin/initdb" -D "$home/data" -U postgres -A trust -E UTF8 --no-sync --no-instructions "$@" >"$home/log" 2>&1
@@ -52,10 +55,25 @@ begin() {
     fi
 }
 begin || { cat "$home/log" >&2; exit 1; }
-"$bin/postgres" -D "$home/data" -k "$home" -p 5432 -c listen_addresses= -c max_connections=200 \
-    -c max_locks_per_transaction=512 -c fsync=off -c synchronous_commit=off -c full_page_writes=off >>"$home/log" 2>&1 </dev/null &
-cat >/dev/null
-while kill -QUIT $! 2>/dev/null; do sleep 0.1; done
+start() {
+    "$bin/postgres" -D "$home/data" -k "$home" -p "$3" -c listen_addresses="$4" -c max_connections=200 \
+        -c max_locks_per_transaction=512 -c fsync=off -c synchronous_commit=off -c full_page_writes=off >>"$home/log" 2>&1 </dev/null &
+    server=$!
+}
+stop() { while kill "-$1" "$server" 2>/dev/null; do sleep 0.1; done; }
+all() { kill "-$1" "$server" $(cat "/proc/$server/task/$server/children") 2>/dev/null; }
+start "$@"
+while read -r word; do
+    case $word in
+        start) start "$@" ;;
+        stop) stop INT ;;
+        pause) all STOP ;;
+        resume) all CONT ;;
+    esac
+    echo "$word"
+done
+all CONT
+stop QUIT
 "#;
 
 /// What every test's migrations would make at the same moment, and trip over each other.
@@ -113,7 +131,7 @@ pub async fn drop_schema(url: &str) {
 /// A cluster for one test, to be stopped by it; `None` where the machine cannot make one.
 pub fn cluster_of_its_own() -> Option<Server> {
     server()?;
-    let mut server = Server::of(Cluster::start(&programs()?, None));
+    let mut server = Server::of(Cluster::start(&programs()?, 5432, "", None));
     server.prepare();
     Some(server)
 }
@@ -121,7 +139,7 @@ pub fn cluster_of_its_own() -> Option<Server> {
 impl Server {
     /// A standby of a cluster that was made here.
     pub fn standby(&self) -> Self {
-        let mut standby = Self::of(Cluster::start(&programs().unwrap(), Some(self.directory())));
+        let mut standby = Self::of(Cluster::start(&programs().unwrap(), 5432, "", Some(self.directory())));
         standby.wait();
         standby
     }
@@ -147,7 +165,7 @@ impl Server {
         let mut server = if let Ok(url) = env::var("TEST_DATABASE_URL") {
             Self { url, cluster: None }
         } else if let Some(programs) = programs() {
-            Self::of(Cluster::start(&programs, None))
+            Self::of(Cluster::start(&programs, 5432, "", None))
         } else {
             let missing = format!("no PostgreSQL {OLDEST} or newer here and no TEST_DATABASE_URL");
             assert!(env::var("CI").as_deref() != Ok("true"), "{missing}, and with CI=true that is a failure");
@@ -156,6 +174,31 @@ impl Server {
         };
         server.prepare();
         Some(server)
+    }
+
+    /// A server that nobody else uses, on a port of the loopback; `None` where the machine has no PostgreSQL of its own.
+    pub fn alone() -> Option<Self> {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let url = format!("postgres://postgres@127.0.0.1:{port}/postgres?sslmode=disable");
+        let mut server = Self { url, cluster: Some(Cluster::start(&programs()?, port, "127.0.0.1", None)) };
+        server.prepare();
+        Some(server)
+    }
+
+    /// Where it is reached.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Has a server that is alone do this: `stop`, `start`, `pause` or `resume`.
+    pub fn tell(&mut self, word: &str) {
+        let keeper = &mut self.cluster.as_mut().unwrap().keeper;
+        writeln!(keeper.stdin.as_mut().unwrap(), "{word}").unwrap();
+        let mut said = vec![0; word.len() + 1];
+        keeper.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
+        assert_eq!(said, format!("{word}\n").into_bytes());
     }
 
     /// Waits until the server answers, and makes what all schemas share.
@@ -202,10 +245,11 @@ impl Server {
 }
 
 impl Cluster {
-    fn start(programs: &Path, primary: Option<&Path>) -> Self {
+    fn start(programs: &Path, port: u16, addresses: &str, primary: Option<&Path>) -> Self {
         let directory = tempfile::Builder::new().prefix("orgledger-postgres-").tempdir().unwrap().keep();
         let mut keeper = Command::new("sh");
-        keeper.args(["-c", KEEPER, "sh"]).args([programs, &directory]).args(primary).current_dir(&directory);
+        keeper.args(["-c", KEEPER, "sh"]).args([programs, &directory]).args([&port.to_string(), addresses]);
+        keeper.args(primary).current_dir(&directory).stdout(Stdio::piped());
         // Ctrl-C ends the tests; the keeper must outlive that to clean up.
         keeper.stdin(Stdio::piped()).process_group(0);
         as_ordinary_user(&mut keeper, &directory);
