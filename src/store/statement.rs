@@ -208,6 +208,14 @@ impl Statement {
         self.push(if separator == "(" { "(NULL)" } else { ")" })
     }
 
+    /// Adds `(value, value, …)` by place, which SQLite alone understands. There a number is a name, which is looked up among
+    /// all those before it.
+    pub(super) fn push_row(&mut self, values: Vec<Value>) -> &mut Self {
+        let places = vec!["?"; values.len()].join(", ");
+        self.values.extend(values);
+        self.push("(").push(&places).push(")")
+    }
+
     /// Its text, for the tests that look at plans.
     pub fn text(&self) -> &str {
         &self.text

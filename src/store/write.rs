@@ -151,7 +151,7 @@ impl Write {
             } else {
                 statement.push(", ");
             }
-            statement.push_list(row.values);
+            statement.push_row(row.values);
         }
         statement.push(") ").push(&body).push(after);
         statement
