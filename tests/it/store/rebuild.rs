@@ -16,7 +16,7 @@ use orgledger::store::{
     notices::{self, Choice},
     outbox,
     rebuild::{Progress, Report, Which, rebuild},
-    statement::Statement,
+    statement::{Statement, Value},
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -231,21 +231,38 @@ both_databases! {
             ids.extend(world.people(&emails).await.into_iter().map(|person| person.id.0));
         }
         let [member, manager] = [role("MEMBER"), role("MANAGER")].map(|role| role.0);
+        let metadata = json!({ "actorKind": "USER", "actorId": ada.id.0, "requestId": "r" });
         let mut transaction = world.database().begin().await.unwrap();
-        for round in 0..=rounds {
-            for id in &ids {
+        for (round, some) in (0..=rounds).flat_map(|round| ids.chunks(1000).map(move |some| (round, some))) {
+            let mut insert = Statement::new(
+                "INSERT INTO events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, \
+                 metadata, organization_id, recorded_at, prev_hash, hash) VALUES ",
+            );
+            for (number, id) in some.iter().enumerate() {
                 sequence += 1;
-                let (kind, payload) = if round == 0 {
-                    ("member.joined", json!({ "userId": id, "roleId": member, "emailCommitment": "c", "invitedBy": null, "invitationId": null }))
-                } else {
-                    let [from, to] = if round % 2 == 1 { [member, manager] } else { [manager, member] };
-                    ("member.role_changed", json!({ "userId": id, "from": from, "to": to }))
+                let [from, to] = if round % 2 == 1 { [member, manager] } else { [manager, member] };
+                let (kind, payload) = match round {
+                    0 => (
+                        "member.joined",
+                        json!({ "userId": id, "roleId": member, "emailCommitment": "c", "invitedBy": null, "invitationId": null }),
+                    ),
+                    _ => ("member.role_changed", json!({ "userId": id, "from": from, "to": to })),
                 };
-                let text = "INSERT INTO events SELECT 'organization', 'x', $1, $2, '1', $3, e.metadata, e.organization_id, \
-                     e.recorded_at, e.prev_hash, e.hash FROM events e WHERE e.organization_id = $4 AND e.sequence = 1";
-                let insert = Statement::new(text).bind(sequence).bind(kind).bind(payload).bind(acme.0);
-                insert.run_in(&mut transaction).await.unwrap();
+                insert.push(if number == 0 { "" } else { ", " }).push_list([
+                    Value::from("organization"),
+                    "x".into(),
+                    sequence.into(),
+                    kind.into(),
+                    "1".into(),
+                    payload.into(),
+                    metadata.clone().into(),
+                    acme.0.into(),
+                    world.now().into(),
+                    vec![0_u8; 32].into(),
+                    vec![0_u8; 32].into(),
+                ]);
             }
+            insert.run_in(&mut transaction).await.unwrap();
         }
         transaction.commit().await.unwrap();
         let head = Statement::new("UPDATE streams SET version = $1 WHERE organization_id = $2");
