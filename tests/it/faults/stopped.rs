@@ -54,7 +54,7 @@ async fn whoever_asks_a_database_that_is_paused_or_stopped_is_told_and_served_wh
     let Some(mut postgres) = postgres::Server::alone() else {
         return announce("skipped: no PostgreSQL to pause and stop");
     };
-    let server = Server::start(postgres.url()).await;
+    let server = Server::start(&postgres.url).await;
     let acme = Acme::workspace(&server).await;
     let link = format!("/sign-in?token={}", server.sign_in_token("zoe@example.com").await);
     for (away, back) in [("pause", "resume"), ("stop", "start")] {

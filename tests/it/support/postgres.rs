@@ -187,11 +187,6 @@ impl Server {
         Some(server)
     }
 
-    /// Where it is reached.
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-
     /// Has a server that is alone do this: `stop`, `start`, `pause` or `resume`.
     pub fn tell(&mut self, word: &str) {
         let keeper = &mut self.cluster.as_mut().unwrap().keeper;
