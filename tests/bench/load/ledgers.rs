@@ -188,6 +188,10 @@ impl<'a> Seeder<'a> {
         for table in &mut self.tables {
             table.flush(&mut self.transaction).await?;
         }
+        // Nobody has left.
+        let count = "UPDATE organizations SET member_count = \
+             (SELECT COUNT(*) FROM members m WHERE m.organization_id = organizations.organization_id)";
+        Statement::new(count).run_in(&mut self.transaction).await?;
         self.transaction.commit().await?;
         Ok((self.people.into_iter().map(|person| person.id).collect(), self.sessions))
     }
