@@ -16,7 +16,8 @@ pub(super) fn project(recorded: &Recorded) -> Result<Vec<Write>, Error> {
     Ok(writes)
 }
 
-/// Whether an event writes rows of the object that it is about, and no others; it then reads no others either.
+/// Whether an event writes rows of the object that it is about and no others, but for the number of members, which comes
+/// to the same in any order; it then reads no others either.
 pub(super) const fn is_of_its_target_alone(event: &Event) -> bool {
     !matches!(event.target(), Target::Organization) && !matches!(event, Event::MemberOwnershipTransferred { .. })
 }

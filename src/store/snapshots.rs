@@ -11,7 +11,7 @@
 use tokio::sync::mpsc;
 
 use super::{
-    Database, Error, column,
+    Database, Error,
     database::Transaction,
     hot::{self, Head, Hot},
     number,
@@ -87,7 +87,7 @@ async fn take_one(database: &Database, organization: OrganizationId) -> Result<(
          state_version = excluded.state_version, head_hash = excluded.head_hash, state = excluded.state",
     )
     .bind(organization.0)
-    .bind(column(head.version))
+    .bind(head.version)
     .bind(STATE_VERSION)
     .bind(head.hash)
     .bind(state)
