@@ -1,6 +1,8 @@
 //! What there is before anything is measured: people, organizations short and long, sessions and keys. `orgledger verify`
 //! holds of it.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use orgledger::{
     clock::Clock,
@@ -10,7 +12,7 @@ use orgledger::{
         organization::{Kind, Permission, Permissions, api_keys::KeyType},
     },
     entropy::Entropy,
-    store::{Database, Store, append::Origin},
+    store::{Database, Store, append::Origin, ledger::Freshness, statement::Statement},
 };
 
 use super::{clients::Failure, ledgers::Seeder};
@@ -79,8 +81,11 @@ impl World {
         for organization in &many[..CLIENTS] {
             keys.push(key(&store, people[0], *organization).await?);
         }
+        // What the server of a living database has done long ago.
+        for organization in [crowd, large] {
+            snapshot(&store, organization).await?;
+        }
         if let Database::Postgres { pool, .. } = &store.database {
-            // What the server of a living database has done long ago.
             sqlx::raw_sql("VACUUM ANALYZE").execute(pool).await?;
             sqlx::raw_sql("CHECKPOINT").execute(pool).await?;
         }
@@ -101,6 +106,16 @@ impl World {
         store.database.close().await;
         Ok(())
     }
+}
+
+/// Loads an organization, and waits until there is a snapshot of it.
+async fn snapshot(store: &Store, organization: OrganizationId) -> Result<(), Failure> {
+    store.ledger.view(organization, Freshness::Compared, |_| ()).await?;
+    let taken = "SELECT COUNT(*) FROM snapshots WHERE organization_id = $1";
+    while Statement::new(taken).bind(organization.0).count(&store.database).await? == 0 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
 }
 
 async fn key(store: &Store, owner: UserId, organization: OrganizationId) -> Result<String, Failure> {
