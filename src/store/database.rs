@@ -20,6 +20,8 @@ const READERS: u32 = 8;
 const POSTGRES_CONNECTIONS: u32 = 16;
 const APPENDERS: u32 = 2;
 /// How long a statement waits for a lock in PostgreSQL: no longer than its request lives.
+/// How long a connection is idle before it is asked whether it lives; one that was used a moment ago is not.
+const UNTESTED: Duration = Duration::from_secs(1);
 const LOCK_TIMEOUT: &str = "8s";
 const APPEND_LOCK_TIMEOUT: &str = "100ms";
 
@@ -47,7 +49,7 @@ pub enum Database {
     Postgres {
         /// Connections for everything.
         pool: PgPool,
-        /// Connections of the appending task, which waits for a lock only a moment: a longer wait for one organization
+        /// Connections of the appending tasks, which wait for a lock only a moment: a longer wait for one organization
         /// would hold up all others. Whoever meets such a lock waits for it in a transaction of its own.
         appender: PgPool,
         /// Whose they are.
@@ -119,7 +121,7 @@ impl Database {
                 // SQLite ends a transaction by itself where a COMMIT fails or the disk is full. sqlx does not hear of it,
                 // and would begin none on that connection any more.
                 let options = SqlitePoolOptions::new().max_connections(size).acquire_timeout(ACQUIRE_TIMEOUT);
-                options.before_acquire(|connection, _| {
+                options.test_before_acquire(false).before_acquire(|connection, _| {
                     let fit = !connection.is_in_transaction();
                     Box::pin(async move { Ok(fit) })
                 })
@@ -143,10 +145,22 @@ impl Database {
     fn postgres(options: &PgConnectOptions, pooling: Pooling, patience: Duration) -> Self {
         let pool = |size, lock_timeout| {
             let options = match pooling {
-                Pooling::Session => options.clone().options([("lock_timeout", lock_timeout)]),
+                // A plan is made once: each of our statements has one that is good for all values.
+                Pooling::Session => {
+                    options.clone().options([("lock_timeout", lock_timeout), ("plan_cache_mode", "force_generic_plan")])
+                }
                 Pooling::Transaction => options.clone(),
             };
-            PgPoolOptions::new().max_connections(size).acquire_timeout(patience).connect_lazy_with(options)
+            let pool = PgPoolOptions::new().max_connections(size).acquire_timeout(patience).test_before_acquire(false);
+            let tested = pool.before_acquire(|connection, of| {
+                Box::pin(async move {
+                    if of.idle_for > UNTESTED {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            });
+            tested.connect_lazy_with(options)
         };
         let (pool, appender) = (pool(POSTGRES_CONNECTIONS, LOCK_TIMEOUT), pool(APPENDERS, APPEND_LOCK_TIMEOUT));
         Self::Postgres { pool, appender, pooling }
@@ -179,7 +193,15 @@ impl Database {
         .await
     }
 
-    /// Begins a transaction of the appending task.
+    /// How many tasks append. In PostgreSQL several can: each leaves alone what another holds.
+    pub(super) const fn appenders(&self) -> u32 {
+        match self {
+            Self::Postgres { .. } => APPENDERS,
+            Self::Sqlite { .. } => 1,
+        }
+    }
+
+    /// Begins a transaction of an appending task.
     pub(super) async fn begin_append(&self) -> Result<Transaction, Error> {
         match self {
             Self::Postgres { appender, pooling, .. } => Ok(begin_on(appender, *pooling, APPEND_LOCK_TIMEOUT).await?),
@@ -216,7 +238,9 @@ impl Database {
     /// could listen.
     pub(super) async fn notify(&self, payload: &str) -> Result<(), Error> {
         let Self::Postgres { pool, pooling: Pooling::Session, .. } = self else { return Ok(()) };
-        sqlx::query(&format!("SELECT pg_notify({CHANNEL}, $1)")).bind(payload).execute(pool).await?;
+        // Nobody waits for the disk for what is only a hint.
+        let text = format!("SELECT set_config('synchronous_commit', 'off', TRUE), pg_notify({CHANNEL}, $1)");
+        sqlx::query(&text).bind(payload).execute(pool).await?;
         Ok(())
     }
 

@@ -2,9 +2,10 @@
 //! wrote. Each is a hint and nothing depends on it: what is lost is found by the poll, a second later at most.
 //!
 //! *Shape.* What was committed here is told by one NOTIFY for all organizations of the moment, outside of every append:
-//! inside one, PostgreSQL has all commits wait for each other. *Limits.* One NOTIFY tells of [`AT_ONCE`] organizations.
+//! inside one, PostgreSQL has all commits wait for each other. *Limits.* One NOTIFY tells of [`AT_ONCE`] organizations, and
+//! the next comes [`PAUSE`] later at the earliest.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use tokio::{
     sync::broadcast::{Receiver, error::RecvError},
@@ -19,6 +20,8 @@ use crate::domain::OrganizationId;
 
 /// How many organizations one notification names: PostgreSQL takes 8,000 bytes.
 const AT_ONCE: usize = 128;
+/// How long news is gathered after a notification.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Tells the other servers of what is committed here, for as long as there is a store. It does nothing on SQLite, which has
 /// no other servers.
@@ -40,6 +43,7 @@ async fn tell_all(store: &Store, mut news: Receiver<(OrganizationId, u64)>) {
                 tracing::warn!(?error, "other servers were not told of new events");
             }
         }
+        sleep(PAUSE).await;
     }
 }
 
