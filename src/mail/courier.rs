@@ -1,10 +1,12 @@
-//! The courier: takes letters out of the outbox, writes them and hands them over. A letter is tried several times
-//! and then given up; an invitation shows how its delivery went.
+//! The courier: takes letters out of the outbox, some at a time, writes them and hands them over. A letter is tried several
+//! times and then given up; an invitation shows how its delivery went. A courier that ends before it has noted what it sent
+//! leaves that to be sent again, under the same Message-ID.
 
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use secrecy::ExposeSecret;
+use uuid::Uuid;
 
 use super::{
     letters::{InvitationLetter, Letter, MembershipChange, MembershipLetter},
@@ -61,22 +63,33 @@ impl Courier {
             return Ok(0);
         }
         let taken = outbox::take(&self.store.database, now).await?;
-        for letter in &taken {
-            let database = &self.store.database;
+        let mut outcomes = Vec::with_capacity(taken.len());
+        let done = self.deliver(&taken, now, &mut outcomes).await;
+        // What was sent is noted, whatever came after it.
+        outbox::note(&self.store.database, outcomes).await?;
+        done.map(|()| taken.len())
+    }
+
+    async fn deliver(
+        &self,
+        letters: &[Taken],
+        now: Timestamp,
+        outcomes: &mut Vec<(Uuid, Outcome)>,
+    ) -> Result<(), store::Error> {
+        for letter in letters {
             if letter.kind == Kind::Gathering {
-                spread(database, letter, now).await?;
+                spread(&self.store.database, letter, now).await?;
                 continue;
             }
-            match (letter.kind, self.attempt(letter, now).await?) {
+            let outcome = match (letter.kind, self.attempt(letter, now).await?) {
                 // A letter that is kept as a file is found by its row, when somebody whom it names is erased.
-                (Kind::Notice, Outcome::Sent) if matches!(self.transport, Transport::Files(_)) => {
-                    outbox::note(database, letter.id, Outcome::Sent).await?;
-                }
-                (Kind::Notice, Outcome::Sent | Outcome::Failed { .. }) => outbox::forget(database, letter.id).await?,
-                (_, outcome) => outbox::note(database, letter.id, outcome).await?,
-            }
+                (Kind::Notice, Outcome::Sent) if matches!(self.transport, Transport::Files(_)) => Outcome::Sent,
+                (Kind::Notice, Outcome::Sent | Outcome::Failed { .. }) => Outcome::Forgotten,
+                (_, outcome) => outcome,
+            };
+            outcomes.push((letter.id, outcome));
         }
-        Ok(taken.len())
+        Ok(())
     }
 
     async fn attempt(&self, taken: &Taken, now: Timestamp) -> Result<Outcome, store::Error> {

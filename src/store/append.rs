@@ -1,7 +1,7 @@
 //! The append: one transaction that moves heads and writes the events of many commands, their rows, their letters and
 //! the commands' idempotency keys, or nothing at all.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 
 use uuid::Uuid;
 
@@ -13,7 +13,9 @@ use super::{
     database::Transaction,
     hot::Head,
     invitations::{self, InvitationDetails},
-    notices, outbox, profile, projection, users,
+    notices, outbox, profile,
+    projection::{self, Batch},
+    users,
     write::{self, Write},
 };
 use crate::{
@@ -87,29 +89,35 @@ impl Append {
             .with("state", if self.head.deleted { "DELETED" } else { "LIVING" })
     }
 
-    /// Everything else that it writes, in order.
-    fn writes(&self) -> Result<Vec<Write>, Error> {
-        let mut writes = self.events.iter().map(|recorded| self.event(recorded)).collect::<Result<Vec<_>, _>>()?;
+    /// Everything else that it writes: the events and what stands beside them, their rows, and what follows from those.
+    fn batches(&self) -> Result<VecDeque<Batch>, Error> {
+        let mut facts = self.events.iter().map(|recorded| self.event(recorded)).collect::<Result<Vec<_>, _>>()?;
         let Origin { ip, user_agent, reason, .. } = &self.origin;
         if ip.is_some() || user_agent.is_some() || reason.is_some() {
-            writes.extend(self.events.iter().map(|recorded| self.context(recorded)));
+            facts.extend(self.events.iter().map(|recorded| self.context(recorded)));
         }
-        writes.extend(self.sent().map(|details| invitations::insert_details(self.organization, details)));
-        for recorded in &self.events {
-            writes.extend(projection::project(recorded)?);
-        }
-        writes.extend(self.events.iter().filter_map(|recorded| Some(self.letter(recorded)?.enqueue(self.now))));
-        if self.events.iter().any(|recorded| !recorded.event.categories().is_empty()) {
-            writes.push(notices::gather(self.organization, self.actor, (self.head.recorded_at, self.now)));
-        }
+        facts.extend(self.sent().map(|details| invitations::insert_details(self.organization, details)));
+        let mut batches = projection::batches(&self.events)?;
+        batches.push_front(vec![facts]);
         if self.head.deleted {
-            writes.extend(profile::erase(self.organization, &projection::FACTS));
+            batches.push_back(vec![profile::erase(self.organization, &projection::FACTS)]);
+        }
+        batches.push_back(self.consequences());
+        Ok(batches)
+    }
+
+    /// The letters that tell of it, and what makes a repetition recognizable. Letters are of different things, so each is a list of its own.
+    fn consequences(&self) -> Batch {
+        let letters = self.events.iter().filter_map(|recorded| Some(self.letter(recorded)?.enqueue(self.now)));
+        let mut lists: Vec<_> = letters.map(|letter| vec![letter]).collect();
+        if self.events.iter().any(|recorded| !recorded.event.categories().is_empty()) {
+            lists.push(vec![notices::gather(self.organization, self.actor, (self.head.recorded_at, self.now))]);
         }
         if let Some(idempotency) = &self.idempotency {
             let done = (self.head.version, &self.objects[..]);
-            writes.extend(commands::keep(self.organization, self.actor, idempotency, done, self.now));
+            lists.push(commands::keep(self.organization, self.actor, idempotency, done, self.now));
         }
-        Ok(writes)
+        lists
     }
 
     fn event(&self, recorded: &Recorded) -> Result<Write, Error> {
@@ -206,7 +214,10 @@ pub(super) async fn run(transaction: &mut Transaction, appends: &[&Append]) -> R
     let heads: HashSet<_> = heads.into_iter().map(|(hash,)| hash).collect();
     let written: Vec<_> = appends.iter().map(|append| heads.contains(&append.head.hash)).collect();
     let writing = || appends.iter().zip(&written).filter_map(|(append, written)| written.then_some(*append));
-    write::run_all(transaction, writing().map(Append::writes).collect::<Result<Vec<_>, _>>()?).await?;
+    let mut batches = writing().map(Append::batches).collect::<Result<Vec<_>, _>>()?;
+    while batches.iter().any(|batches| !batches.is_empty()) {
+        write::run_all(transaction, batches.iter_mut().filter_map(VecDeque::pop_front).flatten()).await?;
+    }
     for append in writing() {
         for recorded in &append.events {
             if let Event::OrganizationDataExportRequested { export_id } = recorded.event {

@@ -1,7 +1,7 @@
-//! The ledger: commands are decided on hot aggregates and appended by one writer.
+//! The ledger: commands are decided on hot aggregates and appended in groups.
 //!
 //! *Shape.* An aggregate stays in memory behind its organization's lock, so that a command costs no reload and its
-//! cost does not grow with the stream. A command takes the aggregate out, is decided, and hands its events to the
+//! cost does not grow with the stream. A command takes the aggregate out, is decided, and hands its events to a
 //! writer task, which commits those of all commands that wait in one transaction; then the aggregate goes back.
 //!
 //! *Promises.* The cache is a hint: an append states the version it was decided on, and the head check alone keeps
@@ -17,7 +17,7 @@ use cqrs_es::{AggregateError, CqrsFramework};
 use futures_util::FutureExt;
 use quick_cache::sync::Cache;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{Mutex, mpsc, oneshot},
     time::Instant,
 };
 use uuid::Uuid;
@@ -118,12 +118,14 @@ struct Job {
     done: oneshot::Sender<Result<(), Error>>,
 }
 
-/// The one task that appends: everything that waits in one transaction, and while that is under way, the next gathers.
-/// It ends when the last ledger is dropped.
-async fn write(database: Database, mut jobs: mpsc::Receiver<Job>) {
-    let mut waiting = Vec::with_capacity(AT_ONCE);
-    while jobs.recv_many(&mut waiting, AT_ONCE).await > 0 {
-        let group = std::mem::take(&mut waiting);
+/// A task that appends: everything that waits in one transaction, and while that is under way, the next gathers. Nobody
+/// waits twice: who has given a command holds the aggregate until it is done. It ends when the last ledger is dropped.
+async fn write(database: Database, jobs: Arc<Mutex<mpsc::Receiver<Job>>>) {
+    loop {
+        let mut group = Vec::with_capacity(AT_ONCE);
+        if jobs.lock().await.recv_many(&mut group, AT_ONCE).await == 0 {
+            return;
+        }
         // A mistake of ours ends who waited for it, as a command that failed, and nobody after them.
         let _ = AssertUnwindSafe(write_group(&database, group)).catch_unwind().await;
     }
@@ -182,10 +184,13 @@ async fn commit(database: &Database, appends: &[&Append]) -> Result<Vec<bool>, E
 }
 
 impl Ledger {
-    /// Opens the ledger and starts its writer, and who takes its snapshots.
+    /// Opens the ledger and starts its writers, and who takes its snapshots.
     pub fn open(database: Database, feed: Feed) -> Self {
         let (writer, jobs) = mpsc::channel(WAITING_APPENDS);
-        tokio::spawn(write(database.clone(), jobs));
+        let jobs = Arc::new(Mutex::new(jobs));
+        for _ in 0..database.appenders() {
+            tokio::spawn(write(database.clone(), Arc::clone(&jobs)));
+        }
         let (snapshots, due) = mpsc::channel(DUE_SNAPSHOTS);
         tokio::spawn(snapshots::take(database.clone(), due));
         let cache = Cache::with_weighter(CACHED_ORGANIZATIONS, CACHE_WEIGHT, Weight);

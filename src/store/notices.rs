@@ -47,7 +47,7 @@ pub(super) fn gather(organization: OrganizationId, by: Actor, (recorded_at, now)
     let generation = minute_of(recorded_at);
     let kind = outbox::Kind::Gathering;
     let gathering = outbox::NewLetter { kind, organization: Some(organization), subject: organization.0, generation };
-    outbox::gather(&gathering, by, (now, begin_of(generation + 1) + REST))
+    gathering.gather(by, now, begin_of(generation + 1) + REST)
 }
 
 /// The events of a minute, at most [`EVENTS`].

@@ -74,39 +74,37 @@ impl NewLetter {
 impl NewLetter {
     /// Puts the letter into the outbox; one that is there already stays as it is.
     pub(super) fn enqueue(&self, now: Timestamp) -> Write {
-        self.place(Write::insert_new("outbox"), now).with("next_attempt_at", now)
+        self.place(now, now, None)
     }
 
-    fn place(&self, write: Write, now: Timestamp) -> Write {
-        write
+    /// Notes that something happened in a minute of an organization, to be told once the time has come. It is noted once
+    /// for all commands of the minute, and not at all where there is nobody but who did it.
+    pub(super) fn gather(&self, by: Actor, now: Timestamp, due: Timestamp) -> Write {
+        self.place(now, due, Some(by.id()))
+    }
+
+    fn place(&self, now: Timestamp, due: Timestamp, by: Option<Uuid>) -> Write {
+        let text = "INSERT INTO outbox (letter_id, kind, organization_id, subject_id, generation, state, attempts, \
+             created_at, next_attempt_at) \
+             SELECT v.letter_id, v.kind, v.organization_id, v.subject_id, v.generation, 'PENDING', 0, \
+             v.created_at, v.due FROM v WHERE v.by_id IS NULL OR EXISTS \
+             (SELECT 1 FROM members m WHERE m.organization_id = v.organization_id AND m.user_id <> v.by_id) \
+             ON CONFLICT (letter_id) DO NOTHING";
+        Write::text(text)
             .with("letter_id", self.id())
             .with("kind", self.kind.name())
             .with("organization_id", self.organization.map(|organization| organization.0))
             .with("subject_id", self.subject)
             .with("generation", self.generation)
-            .with("state", "PENDING")
-            .with("attempts", 0_u32)
             .with("created_at", now)
+            .with("due", due)
+            .with("by_id", by)
     }
 }
 
 /// Puts letters into the outbox, in one statement.
 pub(super) async fn enqueue(transaction: &mut Transaction, letters: &[NewLetter], now: Timestamp) -> Result<(), Error> {
     write::run_all(transaction, letters.iter().map(|letter| vec![letter.enqueue(now)])).await
-}
-
-/// Notes that something happened in a minute of an organization, to be told once the time has come. It is noted once
-/// for all commands of the minute, and not at all where there is nobody but who did it.
-pub(super) fn gather(gathering: &NewLetter, by: Actor, (now, due): (Timestamp, Timestamp)) -> Write {
-    let gather = Write::text(
-        "INSERT INTO outbox (letter_id, kind, organization_id, subject_id, generation, state, attempts, \
-         created_at, next_attempt_at) \
-         SELECT v.letter_id, v.kind, v.organization_id, v.subject_id, v.generation, v.state, v.attempts, \
-         v.created_at, v.due FROM v WHERE EXISTS \
-         (SELECT 1 FROM members m WHERE m.organization_id = v.organization_id AND m.user_id <> v.by_id) \
-         ON CONFLICT (letter_id) DO NOTHING",
-    );
-    gathering.place(gather, now).with("due", due).with("by_id", by.id())
 }
 
 /// A letter that a courier has taken.
@@ -181,29 +179,36 @@ pub enum Outcome {
         /// Why, in words that name nobody.
         error: String,
     },
+    /// It is over, and its row with it: of notices nothing is shown afterwards, and they are many.
+    Forgotten,
 }
 
-/// Notes how an attempt ended.
-pub async fn note(database: &Database, letter: Uuid, outcome: Outcome) -> Result<(), Error> {
+/// Notes how attempts ended, in one transaction.
+pub async fn note(database: &Database, outcomes: Vec<(Uuid, Outcome)>) -> Result<(), Error> {
+    if outcomes.is_empty() {
+        return Ok(());
+    }
+    let mut transaction = database.begin().await?;
+    write::run_all(&mut transaction, outcomes.into_iter().map(|(letter, outcome)| vec![ended(letter, outcome)]))
+        .await?;
+    transaction.commit().await
+}
+
+fn ended(letter: Uuid, outcome: Outcome) -> Write {
     let (state, error, at) = match outcome {
         Outcome::Sent => ("SENT", None, None),
         Outcome::Again { at, error } => ("PENDING", Some(error), Some(at)),
         Outcome::Failed { error } => ("FAILED", Some(error), None),
+        Outcome::Forgotten => {
+            let text = "DELETE FROM outbox WHERE letter_id IN (SELECT v.letter_id FROM v)";
+            return Write::text(text).with("letter_id", letter);
+        }
     };
-    Statement::new(
-        "UPDATE outbox SET state = $2, last_error = $3, next_attempt_at = COALESCE($4, next_attempt_at) \
-         WHERE letter_id = $1",
-    )
-    .bind(letter)
-    .bind(state)
-    .bind(error)
-    .bind(at)
-    .run(database)
-    .await
-    .map(|_| ())
-}
-
-/// Takes a letter out for good: of notices nothing is shown afterwards, and they are many.
-pub async fn forget(database: &Database, letter: Uuid) -> Result<(), Error> {
-    Statement::new("DELETE FROM outbox WHERE letter_id = $1").bind(letter).run(database).await.map(|_| ())
+    let text = "UPDATE outbox AS t SET state = v.state, last_error = v.last_error, \
+         next_attempt_at = COALESCE(v.next_attempt_at, t.next_attempt_at) FROM v WHERE t.letter_id = v.letter_id";
+    Write::text(text)
+        .with("letter_id", letter)
+        .with("state", state)
+        .with("last_error", error)
+        .with("next_attempt_at", at)
 }

@@ -1,10 +1,12 @@
 //! Events to rows: each noun says what is to be written, in the transaction of the append or of a rebuild.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use super::{Error, aggregate::Recorded, api_keys, history, invitations, members, profile, roles, write::Write};
 use crate::domain::organization::{Event, Target};
 
 /// What an event changes in the rows that queries read.
-pub(super) fn project(recorded: &Recorded) -> Result<Vec<Write>, Error> {
+fn project(recorded: &Recorded) -> Result<Vec<Write>, Error> {
     let mut writes = vec![history::project(recorded)];
     writes.extend(match recorded.event.target() {
         Target::Organization => profile::project(recorded),
@@ -16,9 +18,30 @@ pub(super) fn project(recorded: &Recorded) -> Result<Vec<Write>, Error> {
     Ok(writes)
 }
 
+/// Lists of writes that do not depend on each other.
+pub(super) type Batch = Vec<Vec<Write>>;
+
+/// What events change, as batches in their order: what happened to one object stays in a list, different objects are
+/// written at once.
+pub(super) fn batches(events: &[Recorded]) -> Result<VecDeque<Batch>, Error> {
+    let mut batches = VecDeque::new();
+    let mut lists: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for recorded in events {
+        let writes = project(recorded)?;
+        if is_of_its_target_alone(&recorded.event) {
+            lists.entry(recorded.event.target()).or_default().extend(writes);
+        } else {
+            batches.push_back(std::mem::take(&mut lists).into_values().collect());
+            batches.push_back(vec![writes]);
+        }
+    }
+    batches.push_back(lists.into_values().collect());
+    Ok(batches)
+}
+
 /// Whether an event writes rows of the object that it is about and no others, but for the number of members, which comes
 /// to the same in any order; it then reads no others either.
-pub(super) const fn is_of_its_target_alone(event: &Event) -> bool {
+const fn is_of_its_target_alone(event: &Event) -> bool {
     !matches!(event.target(), Target::Organization) && !matches!(event, Event::MemberOwnershipTransferred { .. })
 }
 

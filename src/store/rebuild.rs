@@ -1,12 +1,9 @@
 //! Makes the rows that queries read anew from the ledger, organization by organization, while servers run.
 
-use std::collections::HashMap;
-
 use uuid::Uuid;
 
 use super::{
-    Database, Error, aggregate::Recorded, database::Transaction, history, hot, number, profile, projection,
-    statement::Statement, write,
+    Database, Error, database::Transaction, history, hot, number, profile, projection, statement::Statement, write,
 };
 use crate::domain::OrganizationId;
 
@@ -127,7 +124,9 @@ async fn rebuild_one(
             let what = format!("events are missing behind this one: the head says {}", head.version);
             return Err(Error::corrupt(organization, version, what));
         }
-        write_page(&mut transaction, &page).await?;
+        for batch in projection::batches(&page)? {
+            write::run_all(&mut transaction, batch).await?;
+        }
         version += there;
         progress.done.events = before + version;
         tell(progress);
@@ -137,19 +136,4 @@ async fn rebuild_one(
     progress.last = Some(organization);
     tell(progress);
     Ok(())
-}
-
-/// Writes the rows of a page of events: those of each object in their order, those of different objects at once.
-async fn write_page(transaction: &mut Transaction, page: &[Recorded]) -> Result<(), Error> {
-    let mut lists: HashMap<_, Vec<_>> = HashMap::new();
-    for recorded in page {
-        let writes = projection::project(recorded)?;
-        if projection::is_of_its_target_alone(&recorded.event) {
-            lists.entry(recorded.event.target()).or_default().extend(writes);
-        } else {
-            write::run_all(transaction, lists.drain().map(|(_, list)| list)).await?;
-            write::run_all(transaction, [writes]).await?;
-        }
-    }
-    write::run_all(transaction, lists.into_values()).await
 }

@@ -43,6 +43,7 @@ mod schema;
 pub mod server;
 mod signing_in;
 pub mod socket;
+mod statement_table;
 mod statements;
 mod subscriptions;
 pub mod traces;

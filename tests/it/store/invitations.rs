@@ -95,20 +95,20 @@ both_databases! {
         assert_eq!((letter.subject, letter.generation, letter.attempts), (invitation.0, 1, 1));
         assert!(outbox::take(world.database(), world.now()).await.unwrap().is_empty(), "taken by one courier only");
         let again = outbox::Outcome::Again { at: world.now() + TimeDelta::minutes(1), error: "busy".to_owned() };
-        outbox::note(world.database(), letter.id, again).await.unwrap();
+        outbox::note(world.database(), vec![(letter.id, again)]).await.unwrap();
         assert_eq!(shown().await, (1, "PENDING".to_owned(), 1, Some("busy".to_owned())));
         world.pass(TimeDelta::minutes(1));
         let letter = outbox::take(world.database(), world.now()).await.unwrap().remove(0);
         assert_eq!(letter.attempts, 2);
         let failed = outbox::Outcome::Failed { error: "no such mailbox".to_owned() };
-        outbox::note(world.database(), letter.id, failed).await.unwrap();
+        outbox::note(world.database(), vec![(letter.id, failed)]).await.unwrap();
         assert_eq!(shown().await, (1, "FAILED".to_owned(), 2, Some("no such mailbox".to_owned())));
 
         let expires_at = world.now() + TimeDelta::days(14);
         world.act(acme, &ada, Action::ResendInvitation { invitation, expires_at }).await;
         assert_eq!(shown().await, (2, "PENDING".to_owned(), 0, None));
         let letter = outbox::take(world.database(), world.now()).await.unwrap().remove(0);
-        outbox::note(world.database(), letter.id, outbox::Outcome::Sent).await.unwrap();
+        outbox::note(world.database(), vec![(letter.id, outbox::Outcome::Sent)]).await.unwrap();
         assert_eq!(shown().await, (2, "SENT".to_owned(), 1, None));
         world.pass(outbox::LEASE * 2);
         assert!(outbox::take(world.database(), world.now()).await.unwrap().is_empty());

@@ -140,7 +140,7 @@ both_databases! {
         assert_eq!(subjects(&world, "NOTICE").await, [bob.id.0]);
         // Sent and forgotten: whoever still holds the gathering makes no second letter of it.
         let notice = outbox::take(world.database(), world.now()).await.unwrap().remove(0);
-        outbox::forget(world.database(), notice.id).await.unwrap();
+        outbox::note(world.database(), vec![(notice.id, outbox::Outcome::Forgotten)]).await.unwrap();
         notices::spread(world.database(), &taken, world.now()).await.unwrap();
         world.pass(outbox::LEASE * 2);
         assert_eq!((waiting(&world).await, outbox::take(world.database(), world.now()).await.unwrap().len()), (vec![], 0));
@@ -154,7 +154,7 @@ both_databases! {
             world.api_key(acme, &ada, name).await;
             spread(&world).await;
             for notice in outbox::take(world.database(), world.now()).await.unwrap() {
-                outbox::forget(world.database(), notice.id).await.unwrap();
+                outbox::note(world.database(), vec![(notice.id, outbox::Outcome::Forgotten)]).await.unwrap();
             }
         }
         let left: Vec<(String, String)> =

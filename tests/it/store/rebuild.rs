@@ -81,7 +81,7 @@ both_databases! {
         let choice = Choice { muted: Categories::of(&[Category::Roles]), ..Choice::default() };
         notices::choose(world.database(), acme, ada.id, choice).await.unwrap().unwrap();
         let letter = outbox::take(world.database(), world.now()).await.unwrap().remove(0);
-        outbox::note(world.database(), letter.id, outbox::Outcome::Sent).await.unwrap();
+        outbox::note(world.database(), vec![(letter.id, outbox::Outcome::Sent)]).await.unwrap();
 
         let before = dump(world.database()).await;
         let empty: Vec<_> = before.iter().filter(|(_, rows)| rows.is_empty()).map(|(table, _)| table).collect();
