@@ -2,7 +2,7 @@
 //! times and then given up; an invitation shows how its delivery went. A courier that ends before it has noted what it sent
 //! leaves that to be sent again, under the same Message-ID.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use chrono::TimeDelta;
 use secrecy::ExposeSecret;
@@ -17,7 +17,8 @@ use crate::{
     domain::{InvitationId, OrganizationId, Timestamp, UserId, organization::Event},
     secrets::InvitationLink,
     store::{
-        self, Store, invitations, members,
+        self, Store, invitations,
+        news::{self, About, News},
         notices::spread,
         outbox::{self, Kind, Outcome, Taken},
         sessions,
@@ -76,12 +77,14 @@ impl Courier {
         now: Timestamp,
         outcomes: &mut Vec<(Uuid, Outcome)>,
     ) -> Result<(), store::Error> {
+        let memberships = letters.iter().filter(|letter| letter.kind == Kind::Membership).filter_map(about);
+        let mut news = news::find(&self.store.database, &memberships.collect::<Vec<_>>()).await?;
         for letter in letters {
             if letter.kind == Kind::Gathering {
                 spread(&self.store.database, letter, now).await?;
                 continue;
             }
-            let outcome = match (letter.kind, self.attempt(letter, now).await?) {
+            let outcome = match (letter.kind, self.attempt(letter, &mut news, now).await?) {
                 // A letter that is kept as a file is found by its row, when somebody whom it names is erased.
                 (Kind::Notice, Outcome::Sent) if matches!(self.transport, Transport::Files(_)) => Outcome::Sent,
                 (Kind::Notice, Outcome::Sent | Outcome::Failed { .. }) => Outcome::Forgotten,
@@ -92,8 +95,8 @@ impl Courier {
         Ok(())
     }
 
-    async fn attempt(&self, taken: &Taken, now: Timestamp) -> Result<Outcome, store::Error> {
-        let Some(letter) = self.compose(taken, now).await? else {
+    async fn attempt(&self, taken: &Taken, news: &mut AllNews, now: Timestamp) -> Result<Outcome, store::Error> {
+        let Some(letter) = self.compose(taken, news, now).await? else {
             return Ok(Outcome::Failed { error: "no longer needed".to_owned() });
         };
         match self.transport.deliver(&letter, taken.id, &self.from, now).await {
@@ -117,11 +120,14 @@ impl Courier {
     }
 
     /// Writes the letter; `None` where what it would say is over.
-    async fn compose(&self, due: &Taken, now: Timestamp) -> Result<Option<Letter>, store::Error> {
+    async fn compose(&self, due: &Taken, news: &mut AllNews, now: Timestamp) -> Result<Option<Letter>, store::Error> {
         match (due.kind, due.organization) {
             (Kind::SignIn, _) => self.compose_sign_in(due, now).await,
             (Kind::Invitation, Some(organization)) => self.compose_invitation(due, organization, now).await,
-            (Kind::Membership, Some(organization)) => self.compose_membership(due, organization).await,
+            (Kind::Membership, Some(_)) => {
+                let news = about(due).and_then(|about| news.remove(&about)).transpose()?;
+                Ok(news.and_then(|news| self.compose_membership(&news)))
+            }
             (Kind::Notice, Some(organization)) => {
                 notices::compose(&self.store.database, &self.public_url, due, organization).await
             }
@@ -169,27 +175,28 @@ impl Courier {
         })))
     }
 
-    async fn compose_membership(
-        &self,
-        due: &Taken,
-        organization: OrganizationId,
-    ) -> Result<Option<Letter>, store::Error> {
-        let database = &self.store.database;
-        let news = members::news(database, organization, UserId(due.subject), due.generation).await?;
-        let Some(news) = news else { return Ok(None) };
+    fn compose_membership(&self, news: &News) -> Option<Letter> {
         let change = match news.event {
             Event::MemberRoleChanged { .. } | Event::MemberOwnershipTransferred { .. } => {
                 MembershipChange::Role { name: &news.role_name, link: &self.public_url }
             }
             Event::MemberDeactivated { .. } => MembershipChange::Deactivated,
             Event::MemberRemoved { .. } => MembershipChange::Removed,
-            _ => return Ok(None),
+            _ => return None,
         };
-        Ok(Some(Letter::membership(MembershipLetter {
+        Some(Letter::membership(MembershipLetter {
             email: &news.email,
             name: news.name.as_deref(),
             organization_name: &news.organization_name,
             change,
-        })))
+        }))
     }
+}
+
+/// What letters about memberships say, by what they are about.
+type AllNews = HashMap<About, Result<News, store::Error>>;
+
+/// What a letter about a membership is about.
+fn about(letter: &Taken) -> Option<About> {
+    Some((letter.organization?, UserId(letter.subject), letter.generation))
 }

@@ -6,7 +6,6 @@ use super::{
     Database, Error,
     aggregate::Recorded,
     database::like_pattern,
-    history,
     page::{Direction, Key, Page, Position, Window},
     roles::{JOINED, JoinedRole},
     statement::{Statement, Value},
@@ -250,49 +249,6 @@ pub fn periods_statement(organization: OrganizationId, user: UserId) -> Statemen
     ))
     .bind(organization.0)
     .bind(user.0)
-}
-
-/// What a letter about a membership is made of.
-#[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "the names say what they are")]
-pub struct News {
-    pub event: Event,
-    pub organization_name: String,
-    /// The role that the event gave; of no interest where it gave none.
-    pub role_name: String,
-    pub email: String,
-    pub name: Option<String>,
-}
-
-/// What an event says to the member it is about; `None` once the organization, the event or the person is gone.
-pub async fn news(
-    database: &Database,
-    organization: OrganizationId,
-    user: UserId,
-    sequence: u64,
-) -> Result<Option<News>, Error> {
-    let Some(before) = sequence.checked_sub(1) else { return Ok(None) };
-    let events = history::after(database, organization, before, sequence).await?;
-    let Some(event) = events.into_iter().next().map(|recorded| recorded.event) else { return Ok(None) };
-    let row: Option<(String, Option<String>, String, Option<String>)> = Statement::new(
-        "SELECT o.name, r.name, u.email, u.name FROM organizations o JOIN users u ON u.user_id = $2 \
-         LEFT JOIN member_history h ON h.organization_id = o.organization_id AND h.user_id = u.user_id \
-             AND h.from_sequence = $3 \
-         LEFT JOIN roles r ON r.organization_id = h.organization_id AND r.role_id = h.role_id \
-         WHERE o.organization_id = $1",
-    )
-    .bind(organization.0)
-    .bind(user.0)
-    .bind(sequence)
-    .optional(database)
-    .await?;
-    Ok(row.map(|(organization_name, role_name, email, name)| News {
-        event,
-        organization_name,
-        role_name: role_name.unwrap_or_default(),
-        email,
-        name,
-    }))
 }
 
 /// The person's row is held by the transaction, so that a rename at the same moment is not missed by both sides.

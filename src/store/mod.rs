@@ -31,6 +31,7 @@ pub mod ledger;
 pub mod lookups;
 pub mod members;
 pub mod names;
+pub mod news;
 pub mod note;
 pub mod notices;
 pub mod outbox;

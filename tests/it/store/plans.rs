@@ -12,6 +12,7 @@ use orgledger::{
         database::Pooling,
         export, history, hot, invitations,
         members::{self, Filter, OrderField},
+        news,
         page::{Direction, End, Key, Position, Window},
         profile,
         refusals::Kept,
@@ -354,7 +355,7 @@ async fn nothing_is_read_beyond_one_organization() {
         let ada = world.person("ada@example.com").await;
         let acme = world.organization(&ada, "Acme").await;
         let bob = world.member(acme, &ada, "bob@example.com", "MEMBER").await;
-        let news = world.act(acme, &ada, change_role(&bob, "MANAGER")).await.version;
+        let change = world.act(acme, &ada, change_role(&bob, "MANAGER")).await.version;
         drop(world);
         // One connection, so that what is prepared is seen.
         let options = PgPoolOptions::new().max_connections(1);
@@ -370,7 +371,7 @@ async fn nothing_is_read_beyond_one_organization() {
         read_invitations_and_keys(&postgres).await;
         read_the_rest(&postgres).await;
         // Of an organization that was lived, because the event has to be one.
-        members::news(&postgres, acme, bob.id, news).await.unwrap().unwrap();
+        news::find(&postgres, &[(acme, bob.id, change)]).await.unwrap().into_values().next().unwrap().unwrap();
         sqlx::raw_sql("SET plan_cache_mode = force_generic_plan").execute(&pool).await.unwrap();
         let plans = prepared_plans(&pool, &["SELECT"]).await;
         assert!(plans.len() > 100, "{} statements", plans.len());
