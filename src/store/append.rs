@@ -98,7 +98,10 @@ impl Append {
         }
         facts.extend(self.sent().map(|details| invitations::insert_details(self.organization, details)));
         let mut batches = projection::batches(&self.events)?;
-        batches.push_front(vec![facts]);
+        match batches.front_mut() {
+            Some(batch) => batch.push(facts),
+            None => batches.push_front(vec![facts]),
+        }
         if self.head.deleted {
             batches.push_back(vec![profile::erase(self.organization, &projection::FACTS)]);
         }
@@ -216,7 +219,11 @@ pub(super) async fn run(transaction: &mut Transaction, appends: &[&Append]) -> R
     let writing = || appends.iter().zip(&written).filter_map(|(append, written)| written.then_some(*append));
     let mut batches = writing().map(Append::batches).collect::<Result<Vec<_>, _>>()?;
     while batches.iter().any(|batches| !batches.is_empty()) {
-        write::run_all(transaction, batches.iter_mut().filter_map(VecDeque::pop_front).flatten()).await?;
+        if let [batches] = &mut batches[..] {
+            write::run_one(transaction, batches.pop_front().unwrap_or_default()).await?;
+        } else {
+            write::run_all(transaction, batches.iter_mut().filter_map(VecDeque::pop_front).flatten()).await?;
+        }
     }
     for append in writing() {
         for recorded in &append.events {

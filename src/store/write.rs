@@ -12,6 +12,8 @@
 
 use std::{borrow::Cow, collections::VecDeque, mem::discriminant};
 
+use sqlx::PgConnection;
+
 use super::{
     Error,
     database::Transaction,
@@ -92,27 +94,35 @@ impl Write {
         matches!(self.shape, Shape::Insert(_) | Shape::InsertNew(_))
     }
 
-    /// What is done with `v`.
-    fn body(&self) -> Cow<'_, str> {
+    /// The table that it goes to, where it reads no other and is nobody's conflict: then it may be written beside others.
+    fn table_alone(&self) -> Option<&'static str> {
+        match self.shape {
+            Shape::Insert(table) | Shape::InsertNew(table) | Shape::Update(table, _) if !self.must => Some(table),
+            _ => None,
+        }
+    }
+
+    /// What is done with the values, which are the relation of this name; to a text they are always `v`.
+    fn body(&self, v: &str) -> Cow<'_, str> {
         let columns = || self.columns.join(", ");
         match &self.shape {
-            Shape::Insert(table) => format!("INSERT INTO {table} ({0}) SELECT {0} FROM v", columns()).into(),
+            Shape::Insert(table) => format!("INSERT INTO {table} ({0}) SELECT {0} FROM {v}", columns()).into(),
             Shape::InsertNew(table) => {
-                format!("INSERT INTO {table} ({0}) SELECT {0} FROM v WHERE TRUE ON CONFLICT DO NOTHING", columns())
+                format!("INSERT INTO {table} ({0}) SELECT {0} FROM {v} WHERE TRUE ON CONFLICT DO NOTHING", columns())
                     .into()
             }
             Shape::Update(table, keys) => {
                 let (keys, set) = self.columns.split_at(*keys);
-                let set: Vec<_> = set.iter().map(|column| format!("{column} = v.{column}")).collect();
-                let keys: Vec<_> = keys.iter().map(|column| format!("t.{column} = v.{column}")).collect();
-                format!("UPDATE {table} AS t SET {} FROM v WHERE {}", set.join(", "), keys.join(" AND ")).into()
+                let set: Vec<_> = set.iter().map(|column| format!("{column} = {v}.{column}")).collect();
+                let keys: Vec<_> = keys.iter().map(|column| format!("t.{column} = {v}.{column}")).collect();
+                format!("UPDATE {table} AS t SET {} FROM {v} WHERE {}", set.join(", "), keys.join(" AND ")).into()
             }
             Shape::Text(text) => text.as_ref().into(),
         }
     }
 
-    /// The text for PostgreSQL, whatever the number of rows.
-    fn text_of_arrays(&self) -> String {
+    /// The values as a relation for PostgreSQL, whatever the number of rows; its placeholders begin behind so many.
+    fn relation_of_arrays(&self, v: &str, behind: usize) -> String {
         let array = |(at, value): (usize, &Value)| {
             let kind = match value {
                 Value::Text(_) => "text",
@@ -123,10 +133,30 @@ impl Write {
                 Value::Bytes(_) => "bytea",
                 Value::Json(_) => "jsonb",
             };
-            format!("${}::{kind}[]", at + 1)
+            format!("${}::{kind}[]", behind + at + 1)
         };
         let arrays: Vec<_> = self.values.iter().enumerate().map(array).collect();
-        format!("WITH v({}) AS (SELECT * FROM UNNEST({})) {}", self.columns.join(", "), arrays.join(", "), self.body())
+        format!("{v}({}) AS (SELECT * FROM UNNEST({}))", self.columns.join(", "), arrays.join(", "))
+    }
+
+    /// The text for PostgreSQL, whatever the number of rows.
+    fn text_of_arrays(&self) -> String {
+        format!("WITH {} {}", self.relation_of_arrays("v", 0), self.body("v"))
+    }
+
+    /// The text for PostgreSQL that writes rows of several shapes, each to a table of its own.
+    fn text_of_several(firsts: &[&Self]) -> String {
+        let mut text = String::new();
+        let mut behind = 0;
+        for (at, first) in firsts.iter().enumerate() {
+            let v = format!("v{at}");
+            text += if at == 0 { "WITH " } else { ", " };
+            text += &first.relation_of_arrays(&v, behind);
+            behind += first.values.len();
+            let body = first.body(&v);
+            text += &if at + 1 < firsts.len() { format!(", w{at} AS ({body})") } else { format!(" {body}") };
+        }
+        text
     }
 
     /// The statements for SQLite.
@@ -147,7 +177,7 @@ impl Write {
         for row in rows {
             if body.is_empty() {
                 statement.push(&format!("WITH v({}) AS (VALUES ", row.columns.join(", ")));
-                body = row.body().into_owned();
+                body = row.body("v").into_owned();
             } else {
                 statement.push(", ");
             }
@@ -244,26 +274,84 @@ async fn run_alike(transaction: &mut Transaction, rows: Vec<Write>) -> Result<()
     if written < must as u64 { Err(Error::Conflict) } else { Ok(()) }
 }
 
+/// Writes rows of several shapes, each to a table of its own, in one statement of PostgreSQL.
+async fn run_beside(connection: &mut PgConnection, groups: Vec<Vec<Write>>, kept: bool) -> Result<(), Error> {
+    let firsts: Vec<_> = groups.iter().filter_map(|rows| rows.first()).collect();
+    let text = Write::text_of_several(&firsts);
+    bound!(sqlx::query(&text).persistent(kept), groups.into_iter().flat_map(Write::columns_of))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Writes lists of different organizations or objects, each in its order. What is next in several lists is written at once.
 pub(super) async fn run_all(
     transaction: &mut Transaction,
     lists: impl IntoIterator<Item = Vec<Write>>,
 ) -> Result<(), Error> {
-    let mut lists: Vec<VecDeque<_>> = lists.into_iter().map(VecDeque::from).collect();
-    loop {
-        lists.retain(|list| !list.is_empty());
-        // The longest has the most to do before it is where others are already.
-        let longest = lists.iter().max_by_key(|list| list.len());
-        let Some(like) = longest.and_then(VecDeque::front).cloned() else { return Ok(()) };
-        let mut rows = Vec::with_capacity(lists.len());
-        for list in &mut lists {
-            while let Some(row) = list.pop_front_if(|next| next.is_like(&like)) {
+    let mut lists = Lists(lists.into_iter().map(VecDeque::from).collect());
+    while let Some(rows) = lists.take() {
+        run_alike(transaction, rows).await?;
+    }
+    Ok(())
+}
+
+/// The same for the lists of one command, which waits for each trip to PostgreSQL alone: what needs no other table goes in
+/// one. Of commands together there would be more texts than a connection keeps.
+pub(super) async fn run_one(
+    transaction: &mut Transaction,
+    lists: impl IntoIterator<Item = Vec<Write>>,
+) -> Result<(), Error> {
+    let mut lists = Lists(lists.into_iter().map(VecDeque::from).collect());
+    let kept = transaction.keeps_statements();
+    while let Some(rows) = lists.take() {
+        let mut groups = vec![rows];
+        if let Transaction::Postgres(connection, _) = transaction {
+            while let Some(rows) = lists.take_beside(&groups) {
+                groups.push(rows);
+            }
+            if groups.len() > 1 {
+                run_beside(connection, groups, kept).await?;
+                continue;
+            }
+        }
+        for rows in groups {
+            run_alike(transaction, rows).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Lists of writes that do not depend on each other, as they become shorter.
+struct Lists(Vec<VecDeque<Write>>);
+
+impl Lists {
+    /// What is next in the longest list, which has the most to do before it is where others are already, and what is like it.
+    fn take(&mut self) -> Option<Vec<Write>> {
+        self.0.retain(|list| !list.is_empty());
+        let like = self.0.iter().max_by_key(|list| list.len())?.front()?.clone();
+        Some(self.take_alike(&like))
+    }
+
+    /// What is next somewhere and may be written beside these, and what is like it.
+    fn take_beside(&mut self, groups: &[Vec<Write>]) -> Option<Vec<Write>> {
+        let table = |rows: &Vec<Write>| rows.first().and_then(Write::table_alone);
+        let taken = groups.iter().map(table).collect::<Option<Vec<_>>>()?;
+        let fits = |write: &&Write| write.table_alone().is_some_and(|table| !taken.contains(&table));
+        let like = self.0.iter().filter_map(VecDeque::front).find(fits)?.clone();
+        Some(self.take_alike(&like))
+    }
+
+    fn take_alike(&mut self, like: &Write) -> Vec<Write> {
+        let mut rows = Vec::with_capacity(self.0.len());
+        for list in &mut self.0 {
+            while let Some(row) = list.pop_front_if(|next| next.is_like(like)) {
                 rows.push(row);
                 if !like.is_of_new_rows() {
                     break;
                 }
             }
         }
-        run_alike(transaction, rows).await?;
+        rows
     }
 }
