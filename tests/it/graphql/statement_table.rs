@@ -17,13 +17,17 @@ use super::{
 };
 use crate::store::world::{Person, World, role};
 
-/// What a statement is about: what it does, and to which table first.
+/// What a statement is about: what it does, and to which table first; one that writes several tables names them all.
 fn subject(statement: &str) -> String {
     let words = statement.split(|c: char| c.is_whitespace() || "(),".contains(c)).filter(|word| !word.is_empty());
     let words: Vec<_> = words.collect();
     // `v` has the values, and `held` the heads that are free.
     let is_table = |word: &str| word.starts_with(|c: char| c.is_ascii_lowercase()) && !["v", "held"].contains(&word);
     let after = |word: &str| words.windows(2).find(|pair| pair[0] == word && is_table(pair[1])).map(|pair| pair[1]);
+    if statement.contains("WITH v0(") {
+        let written = words.windows(2).filter(|pair| ["INTO", "UPDATE"].contains(&pair[0]) && is_table(pair[1]));
+        return format!("write {}", written.map(|pair| pair[1]).collect::<Vec<_>>().join(" and "));
+    }
     let verbs =
         [("insert", "INTO"), ("delete", "DELETE FROM"), ("update", "UPDATE"), ("read", "FROM"), ("read", "JOIN")];
     let of = |(verb, word): (&str, &str)| {
