@@ -85,12 +85,12 @@ impl Watch {
     }
 }
 
-/// What a credential may do in an organization at this moment; none, where it has no access any more.
+/// What a credential may do in an organization at this moment; none, where it has no access any more. What is asked at one
+/// moment is looked up together.
 pub async fn standing(
     store: &Store,
     credential: Credential,
     organization: OrganizationId,
 ) -> Result<Option<Permissions>, store::Error> {
-    let asked = (credential, organization);
-    Ok(standings(&store.database, &[asked], store.now()).await?.remove(&asked))
+    store.lookups.standings.find((credential, organization)).await
 }

@@ -15,7 +15,7 @@ use super::{
     people::Actor,
 };
 use crate::{
-    domain::{OrganizationId, organization},
+    domain::organization,
     store::{
         aggregate::Recorded,
         history::{self as store_history, Filter},
@@ -107,17 +107,13 @@ pub async fn event(ctx: &Context<'_>, access: &Access, sequence: u64) -> Result<
     let Some(before) = sequence.checked_sub(1) else { return Ok(None) };
     let found =
         store_history::after(&store(ctx)?.database, access.organization, before, sequence).await.or_internal(ctx)?;
-    Ok(edges(ctx, access.organization, &found).await?.pop().and_then(|edge| edge.node))
+    let Some(recorded) = found.first() else { return Ok(None) };
+    let names = names(ctx, &store(ctx)?.database, access.organization, &[recorded]).await?;
+    Ok(edge(recorded, &names).node)
 }
 
-/// The edges of events, with today's names.
-pub async fn edges(ctx: &Context<'_>, organization: OrganizationId, events: &[Recorded]) -> Result<Vec<EventEdge>> {
-    let database = &store(ctx)?.database;
-    let names = names(ctx, database, organization, &events.iter().collect::<Vec<_>>()).await?;
-    Ok(events.iter().map(|recorded| edge(recorded, &names)).collect())
-}
-
-fn edge(recorded: &Recorded, names: &Names) -> EventEdge {
+/// The edge of an event, with today's name of who did it.
+pub fn edge(recorded: &Recorded, names: &Names) -> EventEdge {
     let node = Event {
         id: event_id(recorded),
         sequence: recorded.sequence,

@@ -1,20 +1,22 @@
 //! Subscriptions. Catching up from the ledger is the only path: a stream reads a page behind its cursor, sends it,
 //! and repeats until there is nothing; then it waits for a wake-up, and reads again. Access is checked for every page,
-//! and watched in between; a stream that has nothing to say costs nothing.
+//! and watched in between; a stream that has nothing to say costs nothing. Who stands at the same place reads the same
+//! page (`store/feed.rs`), and who is checked at one moment is checked together.
 //!
-//! The engine's own stream of answers ends where there is nothing more to tell, and is begun anew after a wake-up: it
-//! takes several times what waiting takes, and thousands wait at a time. `Waiting` keeps the place in between.
+//! The engine's own stream of answers ends where there is nothing more to tell, and is begun anew once there is: it
+//! takes several times what waiting takes, and thousands wait at a time. `Waiting` keeps the place in between, and what
+//! was read there.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use async_graphql::{Context, Enum, Error, ID, Result, SimpleObject, Subscription};
+use async_graphql::{Context, Enum, ID, Result, SimpleObject, Subscription};
 use futures_util::Stream;
 use tokio::sync::watch;
 
 use super::{
     context::{Access, request, services, store},
     errors::{OrInternal, not_found, top, unauthenticated},
-    events::{EventEdge, EventFilter, edges},
+    events::{EventEdge, EventFilter, edge},
     history::type_patterns,
     paging::{ledger_cursor, ledger_sequence},
 };
@@ -24,17 +26,9 @@ use crate::{
         GlobalId, OrganizationId,
         organization::{self, Event, Permissions, Target},
     },
-    store::{
-        Store,
-        aggregate::Recorded,
-        feed::{Feed, Turn},
-        history, hot,
-        standing::Credential,
-    },
+    store::{self, Store, aggregate::Recorded, feed::Page, history, hot, names::Names, standing::Credential},
 };
 
-/// How many events are read at once.
-const PAGE: u32 = 100;
 /// A part of an organization that a page may show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Enum)]
 pub enum OrganizationArea {
@@ -86,21 +80,21 @@ impl SubscriptionRoot {
         let ctx = ctx.clone();
         Ok(async_stream::stream! {
             loop {
-                let (turn, events) = match reader.next(&ctx).await {
-                    Ok(Some(next)) => next,
+                let page = match reader.next(&ctx).await {
+                    Ok(Some(page)) => page,
                     Ok(None) => break reader.wait(&ctx),
                     Err(error) => { yield Err(error); break }
                 };
                 let meant = |event: &&Recorded| history::takes(&types, event.event.name());
-                let taken: Vec<_> = events.iter().filter(meant).cloned().collect();
-                let edges = edges(&ctx, reader.organization, &taken).await;
-                drop(turn);
-                match edges {
-                    Ok(edges) => for edge in edges { yield Ok(edge) },
-                    Err(error) => { yield Err(error); break }
+                let taken: Vec<_> = page.events().iter().filter(meant).collect();
+                if !taken.is_empty() {
+                    match names(&ctx, &page).await {
+                        Ok(names) => for recorded in &taken { yield Ok(edge(recorded, names)) },
+                        Err(error) => { yield Err(error); break }
+                    }
                 }
                 // What the filter left out moves the cursor all the same.
-                if events.last().map(|event| event.sequence) != taken.last().map(|event| event.sequence) {
+                if taken.last().is_none_or(|event| event.sequence != reader.sequence) {
                     yield Ok(EventEdge { cursor: ledger_cursor(reader.sequence), node: None });
                 }
             }
@@ -122,9 +116,8 @@ impl SubscriptionRoot {
             }
             loop {
                 match reader.next(&ctx).await {
-                    Ok(Some((turn, events))) => {
-                        drop(turn);
-                        let mut areas: Vec<_> = events.iter().filter_map(area).collect();
+                    Ok(Some(page)) => {
+                        let mut areas: Vec<_> = page.events().iter().filter_map(area).collect();
                         areas.sort_unstable();
                         areas.dedup();
                         yield Ok(OrganizationChange { cursor: ledger_cursor(reader.sequence), areas });
@@ -162,6 +155,11 @@ enum Start<'a> {
     Now,
 }
 
+/// Today's names of who did what on a page.
+async fn names<'a>(ctx: &Context<'_>, page: &'a Page) -> Result<&'a Names> {
+    page.names(store(ctx)?).await.or_internal(ctx)
+}
+
 /// The place of a subscription that has told everything there is.
 #[derive(Clone, Default)]
 pub struct Waiting(Arc<Mutex<Option<Box<Reader>>>>);
@@ -171,13 +169,28 @@ impl Waiting {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Waits until there may be more to tell, and for a turn to read it. False, where the subscription does not wait: it
-    /// has ended.
+    /// Waits until there is more to tell, which was read then. False, where the subscription does not wait: it has ended.
     pub async fn woken(&self, store: &Store) -> bool {
         let Some(mut reader) = self.with(Option::take) else { return false };
-        reader.woken(&store.feed).await;
+        while reader.found.is_none() {
+            reader.woken().await;
+            // What reading takes is given back before waiting.
+            reader.found = Box::pin(reader.read(store)).await.transpose();
+        }
         self.with(|waiting| *waiting = Some(reader));
         true
+    }
+}
+
+/// Why there is nothing more to tell.
+enum Broken {
+    AccessEnded,
+    Store(store::Error),
+}
+
+impl From<store::Error> for Broken {
+    fn from(error: store::Error) -> Self {
+        Self::Store(error)
     }
 }
 
@@ -196,7 +209,8 @@ struct Reader {
     caught_up: bool,
     /// Whether the organization has ended, and its end was read.
     ended: bool,
-    turn: Option<Turn>,
+    /// What was read when it was woken.
+    found: Option<Result<Arc<Page>, Broken>>,
 }
 
 impl Reader {
@@ -249,28 +263,23 @@ impl Reader {
             opened: true,
             caught_up: false,
             ended: false,
-            turn: None,
+            found: None,
         })
     }
 
-    /// The next events, with the turn to put them into words, but not to send them; none where there are none now, or
-    /// any more.
-    async fn next(&mut self, ctx: &Context<'_>) -> Result<Option<(Turn, Vec<Recorded>)>> {
-        if self.caught_up || self.ended {
-            return Ok(None);
-        }
-        let turn = match self.turn.take() {
-            Some(turn) => turn,
-            None => store(ctx)?.feed.turn().await,
+    /// The next events; none where there are none now, or any more.
+    async fn next(&mut self, ctx: &Context<'_>) -> Result<Option<Arc<Page>>> {
+        let store = store(ctx)?;
+        let found = match self.found.take() {
+            Some(found) => found.map(Some),
+            None if self.caught_up || self.ended => return Ok(None),
+            None => self.read(store).await,
         };
-        // What comes after this wakes it again.
-        self.head.mark_unchanged();
-        let events = self.read(ctx).await?;
-        if events.is_none() {
-            let standing = *self.standing.borrow_and_update();
-            self.check(standing)?;
+        match found {
+            Ok(page) => Ok(page),
+            Err(Broken::AccessEnded) => Err(top("ACCESS_ENDED", "Your access to these events has ended.")),
+            Err(Broken::Store(error)) => Err(error).or_internal(ctx),
         }
-        Ok(events.map(|events| (turn, events)))
     }
 
     /// Leaves its place where a wake-up finds it, unless there is nothing to wait for any more.
@@ -284,37 +293,40 @@ impl Reader {
     }
 
     /// A wake-up is a hint: whatever it was, the ledger is read again.
-    async fn woken(&mut self, feed: &Feed) {
+    async fn woken(&mut self) {
         tokio::select! {
             _ = self.head.changed() => {}
             _ = self.standing.changed() => {}
         }
-        self.caught_up = false;
-        self.turn = Some(feed.turn().await);
     }
 
-    /// The events that there are; none where there are none yet.
-    async fn read(&mut self, ctx: &Context<'_>) -> Result<Option<Vec<Recorded>>> {
-        let store = store(ctx)?;
-        let events = history::next(&store.database, self.organization, self.sequence, PAGE).await.or_internal(ctx)?;
-        let Some(last) = events.last() else { return Ok(None) };
+    /// The events that there are, if the caller may still see them; none where there are none yet.
+    async fn read(&mut self, store: &Store) -> Result<Option<Arc<Page>>, Broken> {
+        // What comes after this wakes it again.
+        let head = *self.head.borrow_and_update();
+        let page = store.feed.page(self.organization, self.sequence, head);
+        page.read(store).await?;
+        let Some(last) = page.events().last() else {
+            let standing = *self.standing.borrow_and_update();
+            return self.check(standing).map(|()| None);
+        };
         self.ended = matches!(last.event, Event::OrganizationDeleted {});
         // Whoever follows an organization to its end reads the end, though nobody has access to it any more.
         if !self.ended {
-            let standing = standing(store, self.credential, self.organization).await.or_internal(ctx)?;
+            let standing = standing(store, self.credential, self.organization).await?;
             self.check(standing)?;
         }
         self.sequence = last.sequence;
-        self.caught_up = events.len() < PAGE as usize;
-        Ok(Some(events))
+        self.caught_up = !page.is_full();
+        Ok(Some(page))
     }
 
     /// Whether the caller still has the access that the subscription needs.
-    fn check(&self, standing: Option<Permissions>) -> Result<(), Error> {
+    fn check(&self, standing: Option<Permissions>) -> Result<(), Broken> {
         match (standing, self.permission) {
             (Some(_), None) => Ok(()),
             (Some(held), Some(permission)) if held.has(permission) => Ok(()),
-            _ => Err(top("ACCESS_ENDED", "Your access to these events has ended.")),
+            _ => Err(Broken::AccessEnded),
         }
     }
 }

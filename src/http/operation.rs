@@ -98,8 +98,13 @@ impl Operation {
                     };
                 }
                 drop(answers);
-                if !waiting.woken(api.store()).await {
-                    break;
+                match AssertUnwindSafe(waiting.woken(api.store())).catch_unwind().await {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(panic) => {
+                        yield *refused("INTERNAL", mistake(&context.origin.request_id, &*panic));
+                        break;
+                    }
                 }
             }
         }

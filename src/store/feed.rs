@@ -1,31 +1,50 @@
 //! Wakes who waits for an organization's events. A wake-up is only a hint: catching up from the ledger is the only
 //! path to an event, so a lost one costs a second and never an event.
+//!
+//! *Shape.* Who stands at the same place reads the same page: an event costs the same statements, however many follow it.
+//! *Promises.* A page has everything up to the head that its reader knew of, or is full. Nothing is kept: a page goes with
+//! the last one that reads it, and one that could not be read fails those that waited for it and nobody after them.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch};
+use tokio::sync::{OnceCell, Semaphore, broadcast, watch};
 
-use super::{Database, Error, number, statement::Statement};
+use super::{
+    Database, Error, Store,
+    aggregate::Recorded,
+    history,
+    names::{Names, Wanted},
+    number,
+    statement::Statement,
+};
 use crate::domain::OrganizationId;
 
 /// How often the heads of all subscribed organizations are read, for what other processes wrote.
 pub const POLL: Duration = Duration::from_secs(1);
 
-/// How many of those who were woken read at a time, half of what SQLite has readers. All others wait here, for as long as
-/// it takes and at little cost; for a connection they would wait a few seconds at most, and everybody else behind them.
+/// How many events a page has at most.
+const PAGE: u32 = 100;
+
+/// How many pages are read at a time, half of what SQLite has readers. All others wait here, for as long as it takes and at
+/// little cost; for a connection they would wait a few seconds at most, and everybody else behind them.
 const READING: usize = 4;
 
 /// How many commits are remembered until other servers are told of them.
 const NEWS: usize = 4096;
 
-/// The right to read what one was woken for. It should not be kept while something is sent.
-pub struct Turn(#[expect(dead_code, reason = "it is held, not read")] Option<OwnedSemaphorePermit>);
+/// An organization that somebody follows.
+#[derive(Debug)]
+struct Followed {
+    head: watch::Sender<u64>,
+    /// Those of its pages that somebody reads.
+    pages: Vec<Weak<Page>>,
+}
 
-type Heads = HashMap<OrganizationId, watch::Sender<u64>>;
+type Heads = HashMap<OrganizationId, Followed>;
 
 /// The heads of the organizations that somebody waits for.
 #[derive(Clone, Debug)]
@@ -48,12 +67,25 @@ impl Feed {
 
     /// Follows the head of an organization.
     pub fn follow(&self, organization: OrganizationId) -> watch::Receiver<u64> {
-        self.with(|heads| heads.entry(organization).or_insert_with(|| watch::channel(0).0).subscribe())
+        let followed = || Followed { head: watch::channel(0).0, pages: Vec::new() };
+        self.with(|heads| heads.entry(organization).or_insert_with(followed).head.subscribe())
     }
 
-    /// Waits for a turn to read, which lasts until it is dropped.
-    pub async fn turn(&self) -> Turn {
-        Turn(Arc::clone(&self.turns).acquire_owned().await.ok())
+    /// The events after a sequence, for somebody who knows of this head: the page of whoever stands there too and knows
+    /// no less, or one of their own.
+    pub fn page(&self, organization: OrganizationId, after: u64, head: u64) -> Arc<Page> {
+        let own = Page { organization, after, head, events: OnceCell::new(), names: OnceCell::new() };
+        self.with(|heads| {
+            let Some(followed) = heads.get_mut(&organization) else { return Arc::new(own) };
+            followed.pages.retain(|page| page.strong_count() > 0);
+            let fits = |page: &Arc<Page>| page.after == after && page.head >= head;
+            if let Some(page) = followed.pages.iter().filter_map(Weak::upgrade).find(fits) {
+                return page;
+            }
+            let own = Arc::new(own);
+            followed.pages.push(Arc::downgrade(&own));
+            own
+        })
     }
 
     /// What is committed here from now on.
@@ -71,7 +103,7 @@ impl Feed {
     /// Tells who waits here that an organization's head is at this version now.
     pub fn publish(&self, organization: OrganizationId, version: u64) {
         self.with(|heads| {
-            if let Some(head) = heads.get(&organization) {
+            if let Some(Followed { head, .. }) = heads.get(&organization) {
                 head.send_if_modified(|known| {
                     let newer = version > *known;
                     *known = version.max(*known);
@@ -85,7 +117,7 @@ impl Feed {
     /// follows any more.
     pub async fn poll(&self, database: &Database) -> Result<(), Error> {
         let followed: Vec<_> = self.with(|heads| {
-            heads.retain(|_, head| head.receiver_count() > 0);
+            heads.retain(|_, followed| followed.head.receiver_count() > 0);
             heads.keys().map(|organization| organization.0).collect()
         });
         for some in followed.chunks(1000) {
@@ -99,4 +131,54 @@ impl Feed {
         }
         Ok(())
     }
+}
+
+/// A page of an organization's events, which one of its readers reads for all of them.
+#[derive(Debug)]
+pub struct Page {
+    organization: OrganizationId,
+    after: u64,
+    /// The head that was known before it was read.
+    head: u64,
+    events: OnceCell<Result<Vec<Recorded>, Arc<Error>>>,
+    names: OnceCell<Result<Names, Arc<Error>>>,
+}
+
+impl Page {
+    /// Reads it, unless somebody has.
+    pub async fn read(&self, store: &Store) -> Result<(), Error> {
+        let read = async || {
+            let _turn = store.feed.turns.acquire().await;
+            history::next(&store.database, self.organization, self.after, PAGE).await.map_err(Arc::new)
+        };
+        shared(self.events.get_or_init(read).await)?;
+        Ok(())
+    }
+
+    /// The events that were read, in order.
+    pub fn events(&self) -> &[Recorded] {
+        self.events.get().and_then(|read| read.as_deref().ok()).unwrap_or_default()
+    }
+
+    /// Whether there may be more events behind it that were there when it was read.
+    pub fn is_full(&self) -> bool {
+        self.events().len() == PAGE as usize
+    }
+
+    /// Today's names of who did what.
+    pub async fn names(&self, store: &Store) -> Result<&Names, Error> {
+        let mut wanted = Wanted::default();
+        for actor in self.events().iter().filter_map(|recorded| recorded.metadata.actor()) {
+            wanted.actor(actor);
+        }
+        let read = async || {
+            let _turn = store.feed.turns.acquire().await;
+            wanted.load(&store.database, self.organization).await.map_err(Arc::new)
+        };
+        shared(self.names.get_or_init(read).await)
+    }
+}
+
+fn shared<T>(read: &Result<T, Arc<Error>>) -> Result<&T, Error> {
+    read.as_ref().map_err(|error| Error::Shared(Arc::clone(error)))
 }

@@ -26,11 +26,12 @@ use super::{
     in_time,
     profile::{self, OrganizationRow},
     sessions::{self, SessionRow},
+    standing::{Asked, standings},
     users::UserRow,
 };
 use crate::{
     clock::Clock,
-    domain::{OrganizationId, Timestamp, UserId},
+    domain::{OrganizationId, Timestamp, UserId, organization::Permissions},
     secrets::SecretHash,
 };
 
@@ -86,6 +87,15 @@ impl Key for (OrganizationId, Option<UserId>) {
     }
 }
 
+/// What a credential may do in an organization, where it has access.
+impl Key for Asked {
+    type Row = Permissions;
+
+    async fn read(database: &Database, asked: &[Self], now: Timestamp) -> Result<HashMap<Self, Permissions>, Error> {
+        standings(database, asked, now).await
+    }
+}
+
 /// The look-ups of a store.
 #[derive(Clone)]
 pub struct Lookups {
@@ -97,6 +107,8 @@ pub struct Lookups {
     pub identities: Lookup<Subject>,
     /// Organizations, with the membership of who asks.
     pub organizations: Lookup<(OrganizationId, Option<UserId>)>,
+    /// What credentials may do, of those that something was opened with.
+    pub standings: Lookup<Asked>,
 }
 
 impl Lookups {
@@ -107,6 +119,7 @@ impl Lookups {
             secrets: Lookup::start(database.clone(), clock.clone()),
             identities: Lookup::start(database.clone(), clock.clone()),
             organizations: Lookup::start(database.clone(), clock.clone()),
+            standings: Lookup::start(database.clone(), clock.clone()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What credentials may do in organizations at this moment, many in one statement: for what goes on after it was
 //! opened, and has to end when its access does.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, iter::repeat_n};
 
 use uuid::Uuid;
 
@@ -82,10 +82,12 @@ async fn read(
         .map(|(id, organization, bits)| (id, OrganizationId(organization), Permissions::from_bits(bits))))
 }
 
-/// The list of pairs that a statement joins with.
+/// The list of pairs that a statement joins with. The last one stands there again and again, so that lists of ten lengths
+/// are all that a connection has to keep prepared.
 fn pairs(statement: &mut Statement, pairs: &[(Uuid, Uuid)]) {
     statement.push(" FROM (VALUES ");
-    for (index, (id, organization)) in pairs.iter().enumerate() {
+    let filled = pairs.iter().chain(repeat_n(pairs.last(), pairs.len().next_power_of_two() - pairs.len()).flatten());
+    for (index, (id, organization)) in filled.enumerate() {
         statement.push(if index == 0 { "" } else { ", " }).push_list([*id, *organization]);
     }
     statement.push(") AS asked");

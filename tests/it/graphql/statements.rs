@@ -21,7 +21,13 @@ use tracing_subscriber::{
     registry,
 };
 
-use super::inside::Inside;
+use super::{
+    acme::{ADA, Acme},
+    inside::Inside,
+    operations,
+    server::Server,
+    socket::events_until,
+};
 use crate::store::world::{Person, World, rename};
 
 /// Where the store says each statement that it runs.
@@ -231,6 +237,32 @@ async fn commands_of_one_moment_are_written_at_once(url: &str) {
     assert!(forty.len() <= 2 * one.len(), "{one:#?}, {forty:#?}");
 }
 
+/// Who follows an organization reads what happens with all others who follow it.
+async fn an_event_is_read_once_for_all_who_follow_it(url: &str) {
+    let server = Server::start(url).await;
+    let acme = Acme::workspace(&server).await;
+    let mut sockets = Vec::new();
+    for _ in 0..32 {
+        let mut socket = acme.changes(&acme.ada).await;
+        socket.subscribe("events", &operations::document("OrganizationEvents"), acme.with(json!({}))).await;
+        events_until(&mut socket, "events", 2).await;
+        sockets.push(socket);
+    }
+    let told = async {
+        acme.ada.operation("UpdateOrganization", acme.with(json!({ "name": "Apex" }))).await;
+        for socket in &mut sockets {
+            assert_eq!(socket.answer("events").await["node"]["actor"]["displayName"], ADA);
+            assert_eq!(socket.answer("changes").await["areas"], json!(["PROFILE"]));
+        }
+    };
+    let ((), statements) = counted(told).await;
+    let count = |part: &str| statements.iter().filter(|text| text.contains(part)).count();
+    // Of 64 who follow; the second time is for who came too late for the first. Standings are also looked at by the clock.
+    for part in ["FROM events e WHERE", "FROM users WHERE user_id IN", "JOIN sessions s ON"] {
+        assert!((1..=4).contains(&count(part)), "{part}: {statements:#?}");
+    }
+}
+
 /// Makes the tests of a function. What runs for a request runs in one thread here, where it is counted.
 macro_rules! in_one_thread {
     ($($(#[$meta:meta])* $name:ident)+) => {$(
@@ -258,4 +290,5 @@ in_one_thread! {
     who_comes_at_one_moment_is_looked_up_in_one_statement
     what_is_told_by_letter_costs_a_command_one_statement
     commands_of_one_moment_are_written_at_once
+    an_event_is_read_once_for_all_who_follow_it
 }

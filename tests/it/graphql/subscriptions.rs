@@ -57,6 +57,38 @@ both_databases! {
         socket.close().await;
     }
 
+    /// Those at one place read one page, and here they come to one place from several: each still gets its own.
+    async fn who_reads_slowly_or_begins_late_gets_every_event_once_and_in_order(url: &str) {
+        const LAST: u64 = 232;
+        let server = Server::start(url).await;
+        let acme = Acme::workspace(&server).await;
+        let all = |variables: Value| follow(&acme.ada, acme.with(variables));
+        let mut slow = all(json!({})).await;
+        let mut renames = all(json!({ "filter": { "types": ["organization.renamed"] } })).await;
+        let (mut late, mut quick) = (Vec::new(), all(json!({})).await);
+        let mut seen = events_until(&mut quick, "1", 2).await;
+        for sequence in 3..=LAST {
+            rename(&acme, &format!("Name {sequence}")).await;
+            if sequence % 3 == 0 {
+                seen.extend(events_until(&mut quick, "1", sequence).await);
+            }
+            if sequence % 50 == 0 {
+                let after = &seen[usize::try_from(sequence / 2).unwrap() - 1]["cursor"];
+                late.push((sequence / 2, all(json!({ "after": after })).await));
+            }
+        }
+        seen.extend(events_until(&mut quick, "1", LAST).await);
+        let sequences: Vec<_> = seen.iter().map(|edge| edge["node"]["sequence"].as_u64().unwrap()).collect();
+        assert_eq!(sequences, (1..=LAST).collect::<Vec<_>>());
+        assert_eq!(events_until(&mut slow, "1", LAST).await, seen);
+        for (after, mut socket) in late {
+            assert_eq!(events_until(&mut socket, "1", LAST).await, seen[usize::try_from(after).unwrap()..]);
+        }
+        // What only moves the cursor has no event.
+        let renamed = events_until(&mut renames, "1", LAST).await;
+        assert_eq!(renamed.into_iter().filter(|edge| !edge["node"].is_null()).collect::<Vec<_>>(), seen[2..]);
+    }
+
     async fn every_wake_up_is_answered_as_it_was_asked(url: &str) {
         let server = Server::start(url).await;
         let acme = Acme::workspace(&server).await;
