@@ -82,49 +82,50 @@ async fn read(
         .map(|(id, organization, bits)| (id, OrganizationId(organization), Permissions::from_bits(bits))))
 }
 
-/// The list of pairs that a statement joins with. The last one stands there again and again, so that lists of ten lengths
-/// are all that a connection has to keep prepared.
-fn pairs(statement: &mut Statement, pairs: &[(Uuid, Uuid)]) {
+/// The list of pairs that a statement begins with, joined to these tables. The last one stands there again and again, so
+/// that lists of ten lengths are all that a connection has to keep prepared. SQLite keeps the order of a cross join, and
+/// would read all members in that of another.
+fn pairs(statement: &mut Statement, pairs: &[(Uuid, Uuid)], tables: &str) {
     statement.push(" FROM (VALUES ");
     let filled = pairs.iter().chain(repeat_n(pairs.last(), pairs.len().next_power_of_two() - pairs.len()).flatten());
     for (index, (id, organization)) in filled.enumerate() {
         statement.push(if index == 0 { "" } else { ", " }).push_list([*id, *organization]);
     }
-    statement.push(") AS asked");
+    statement.push(") AS asked").push(tables).push(" WHERE ");
 }
 
 /// The statement about sessions.
 fn of_sessions(asked: &[(Uuid, Uuid)], now: Timestamp) -> Statement {
     let mut statement = Statement::new("SELECT s.session_id, m.organization_id, r.permissions");
-    pairs(&mut statement, asked);
+    pairs(&mut statement, asked, " CROSS JOIN sessions s CROSS JOIN members m CROSS JOIN roles r");
     statement
-        .push(" JOIN sessions s ON s.session_id = asked.column1 AND s.expires_at > ")
+        .push("s.session_id = asked.column1 AND s.expires_at > ")
         .push_value(now)
         .push(" AND s.last_seen_at > ")
         .push_value(now - IDLE_LIFETIME)
-        .push(" JOIN members m ON m.organization_id = asked.column2 AND m.user_id = s.user_id AND m.status = 'ACTIVE'")
-        .push(" JOIN roles r ON r.organization_id = m.organization_id AND r.role_id = m.role_id");
+        .push(" AND m.organization_id = asked.column2 AND m.user_id = s.user_id AND m.status = 'ACTIVE'")
+        .push(" AND r.organization_id = m.organization_id AND r.role_id = m.role_id");
     statement
 }
 
 /// The statement about people with an identity.
 fn of_people(asked: &[(Uuid, Uuid)]) -> Statement {
     let mut statement = Statement::new("SELECT m.user_id, m.organization_id, r.permissions");
-    pairs(&mut statement, asked);
+    pairs(&mut statement, asked, " CROSS JOIN members m CROSS JOIN roles r");
     statement
-        .push(" JOIN members m ON m.organization_id = asked.column2 AND m.user_id = asked.column1")
-        .push(" AND m.status = 'ACTIVE' AND EXISTS (SELECT 1 FROM identities i WHERE i.user_id = m.user_id)")
-        .push(" JOIN roles r ON r.organization_id = m.organization_id AND r.role_id = m.role_id");
+        .push("m.organization_id = asked.column2 AND m.user_id = asked.column1 AND m.status = 'ACTIVE'")
+        .push(" AND EXISTS (SELECT 1 FROM identities i WHERE i.user_id = m.user_id)")
+        .push(" AND r.organization_id = m.organization_id AND r.role_id = m.role_id");
     statement
 }
 
 /// The statement about API keys.
 fn of_api_keys(asked: &[(Uuid, Uuid)], now: Timestamp) -> Statement {
     let mut statement = Statement::new("SELECT k.api_key_id, k.organization_id, k.permissions");
-    pairs(&mut statement, asked);
+    pairs(&mut statement, asked, " CROSS JOIN api_keys k");
     statement
-        .push(" JOIN api_keys k ON k.organization_id = asked.column2 AND k.api_key_id = asked.column1")
-        .push(" AND k.status = 'ACTIVE' AND (k.expires_at IS NULL OR k.expires_at > ")
+        .push("k.organization_id = asked.column2 AND k.api_key_id = asked.column1 AND k.status = 'ACTIVE'")
+        .push(" AND (k.expires_at IS NULL OR k.expires_at > ")
         .push_value(now)
         .push(")");
     statement

@@ -3,7 +3,7 @@
 use orgledger::store::{Database, statement::Statement};
 
 /// Indexes whose keys do not begin with the organization, because they find one.
-const REGISTRIES: [&str; 4] = ["(user_id", "(public_id", "(s.user_id", "(email_key"];
+const REGISTRIES: [&str; 5] = ["(user_id", "(public_id", "(s.user_id", "(email_key", "(session_id"];
 
 /// Indexes that hold a few rows of all organizations, and no others: requests that are open, exports that are to be made.
 const FEW: [&str; 2] = ["organizations_requested", "data_exports_pending"];

@@ -2,12 +2,13 @@
 //! The organizations are those of [`plans`], and everybody has something of everything beside.
 
 use orgledger::{
-    domain::{Actor, UserId},
+    domain::{Actor, ApiKeyId, SessionId, Timestamp, UserId},
     store::{
         Database,
         data_exports::{Owner, page_statements},
         database::Pooling,
         erasure,
+        standing::{Credential, standings},
         statement::Statement,
     },
 };
@@ -62,8 +63,18 @@ async fn fill(database: &Database) {
     analyze(database).await;
 }
 
-/// Everything that an erasure does, and the first page of each table of an export.
+/// Everything that an erasure does, the first page of each table of an export, and what many may do at a moment.
 async fn live(database: &Database) {
+    let (now, ids) = (beginning(), (700_000_u128..700_003).map(Uuid::from_u128));
+    let credentials: [fn(Uuid) -> Credential; 3] = [
+        |id| Credential::Session(SessionId(id)),
+        |id| Credential::ApiKey(ApiKeyId(id)),
+        |id| Credential::Token { user: UserId(id), expires_at: Timestamp::MAX_UTC },
+    ];
+    for credential in credentials {
+        let asked: Vec<_> = ids.clone().map(|id| (credential(id), BIG)).collect();
+        standings(database, &asked, now).await.unwrap();
+    }
     for owner in [Owner::Organization(BIG), Owner::Person(PERSON)] {
         for (_, statement) in page_statements(owner) {
             statement.run(database).await.unwrap();
