@@ -1,15 +1,16 @@
 //! GraphQL over WebSocket: graphql-transport-ws. The credential of the connection is resolved anew for every operation,
 //! so that a socket does not outlive what it was opened with.
 //!
-//! *Promises.* One task serves a connection: its operations are streams that take turns, and a client that does not read
-//! holds up nobody but itself. Every close has the protocol's own code. *Limits.* See the constants.
+//! *Promises.* One task serves a connection: its operations are streams that take turns, none of which waits for another,
+//! and a client that does not read holds up nobody but itself. Every close has the protocol's own code. *Limits.* See the
+//! constants.
 
 use std::{collections::HashMap, panic::AssertUnwindSafe, time::Duration};
 
 use async_graphql::{
-    Response as Answer,
+    Response as Answer, ServerError,
     futures_util::{
-        FutureExt, StreamExt,
+        FutureExt, SinkExt, StreamExt,
         stream::{AbortHandle, BoxStream, SelectAll, abortable, once},
     },
 };
@@ -22,8 +23,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
@@ -43,8 +44,12 @@ use crate::{
 
 /// The one protocol that is spoken.
 const PROTOCOL: &str = "graphql-transport-ws";
-/// The buffers of a connection, in bytes, while its messages are small; the default would hold 130 KiB for each.
-const BUFFER: usize = 512;
+/// What a connection reads at once, in bytes; the default would hold 130 KiB for each.
+const READ_BUFFER: usize = 512;
+/// How many bytes are gathered for one write, of small messages that are there at once. It takes no memory before.
+const WRITE_BUFFER: usize = 4 * 1024;
+/// How many messages are sent before the client is heard again.
+const AT_ONCE: usize = 64;
 /// The largest message, in bytes.
 const MESSAGE_LIMIT: usize = 256 * 1024;
 /// How long a client may take to begin.
@@ -81,6 +86,23 @@ enum Said {
     Complete { id: String },
 }
 
+/// What is said to a client.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Says<'a> {
+    ConnectionAck {},
+    Pong {},
+    Next { id: &'a str, payload: &'a Answer },
+    Error { id: &'a str, payload: &'a [ServerError] },
+    Complete { id: &'a str },
+}
+
+impl Says<'_> {
+    fn message(&self) -> Message {
+        Message::Text(serde_json::to_string(self).unwrap_or_default().into())
+    }
+}
+
 /// Answers the request for a WebSocket.
 pub(super) async fn serve(api: Api, mut parts: Parts, origin: Origin) -> Response {
     if !api.admits_origin(&parts.headers) {
@@ -114,8 +136,8 @@ pub(super) async fn serve(api: Api, mut parts: Parts, origin: Origin) -> Respons
     });
     upgrade
         .protocols([PROTOCOL])
-        .read_buffer_size(BUFFER)
-        .write_buffer_size(BUFFER)
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
         .max_message_size(MESSAGE_LIMIT)
         .max_frame_size(MESSAGE_LIMIT)
         // Not an async closure: that one would keep room for the socket twice.
@@ -190,18 +212,30 @@ impl Connection {
                     if !std::mem::replace(&mut answered, false) {
                         return Ok(());
                     }
-                    send(socket, Message::Ping(Vec::new().into())).await?;
+                    in_time(socket.send(Message::Ping(Vec::new().into()))).await?;
                 }
             }
             if let Some(reply) = reply {
-                send(socket, Message::Text(reply.to_string().into())).await?;
+                Box::pin(self.say(socket, reply)).await?;
             }
         }
     }
 
-    async fn hear(&mut self, text: &[u8]) -> Result<Option<Value>, Close> {
+    /// Sends a message, and with it what else there is to say already: many small ones are few writes.
+    async fn say(&mut self, socket: &mut WebSocket, first: Message) -> Result<(), Close> {
+        in_time(socket.feed(first)).await?;
+        for _ in 1..AT_ONCE {
+            let Some(Some(turn)) = self.operations.next().now_or_never() else { break };
+            if let Some(more) = self.tell(turn) {
+                in_time(socket.feed(more)).await?;
+            }
+        }
+        in_time(socket.flush()).await
+    }
+
+    async fn hear(&mut self, text: &[u8]) -> Result<Option<Message>, Close> {
         match serde_json::from_slice(text).map_err(|_| BAD_MESSAGE)? {
-            Said::Ping {} => Ok(Some(json!({ "type": "pong" }))),
+            Said::Ping {} => Ok(Some(Says::Pong {}.message())),
             Said::Pong {} => Ok(None),
             Said::ConnectionInit { payload } => self.begin(payload.as_ref()).await.map(Some),
             Said::Subscribe { .. } | Said::Complete { .. } if !self.begun => Err(UNAUTHORIZED),
@@ -218,16 +252,16 @@ impl Connection {
                 if self.running.contains_key(&id) {
                     return Err(DUPLICATE);
                 }
-                match self.start(&id, payload).await {
+                match self.start(&id, payload) {
                     Ok(()) => Ok(None),
-                    Err(answer) => Ok(Some(json!({ "id": id, "type": "error", "payload": answer.errors }))),
+                    Err(answer) => Ok(Some(Says::Error { id: &id, payload: &answer.errors }.message())),
                 }
             }
         }
     }
 
     /// The client begins, with the credential of the connection. One that is not valid opens nothing.
-    async fn begin(&mut self, payload: Option<&Value>) -> Result<Value, Close> {
+    async fn begin(&mut self, payload: Option<&Value>) -> Result<Message, Close> {
         if std::mem::replace(&mut self.begun, true) {
             return Err(TOO_MANY_INITS);
         }
@@ -239,7 +273,7 @@ impl Connection {
             }
         }
         match principal(&self.api, self.credential.as_ref(), &self.origin).await {
-            Ok(_) => Ok(json!({ "type": "connection_ack" })),
+            Ok(_) => Ok(Says::ConnectionAck {}.message()),
             Err(auth::Error::Invalid) => Err(FORBIDDEN),
             Err(error) => {
                 tracing::error!(reference = self.origin.request_id, ?error, "a credential could not be checked");
@@ -248,30 +282,23 @@ impl Connection {
         }
     }
 
-    /// Begins an operation; what it says comes in turn with the others.
-    async fn start(&mut self, id: &str, params: Params) -> Result<(), Box<Answer>> {
+    /// Begins an operation; what it says comes in turn with the others. Nothing is waited for here: what other operations
+    /// hold, such as a connection to the database, they could not let go of meanwhile.
+    fn start(&mut self, id: &str, params: Params) -> Result<(), Box<Answer>> {
         if self.running.len() >= OPERATIONS {
             let message = format!("A connection runs at most {OPERATIONS} operations at once.");
             return Err(refused("TOO_MANY_OPERATIONS", message));
         }
-        let operation = Operation::prepare(&self.api, params);
-        let principal =
-            principal(&self.api, self.credential.as_ref(), &self.origin).await.map_err(|error| match error {
-                auth::Error::Invalid => refused("UNAUTHENTICATED", "The credential is not valid."),
-                error => {
-                    tracing::error!(reference = self.origin.request_id, ?error, "a credential could not be checked");
-                    refused("UNAVAILABLE", "The service is not available now.")
-                }
-            })?;
-        let units = operation.as_ref().map_or(cost::LEAST, |operation| operation.units);
-        let admitted = self.api.limits.admit(&principal, units, self.api.store().now());
-        admitted.map_err(|exceeded| too_many(&exceeded))?;
-        let operation = operation?;
-        let context = RequestContext::new(principal, self.origin.clone(), Transport::Socket);
         // An id may be used again; the number may not.
         self.started += 1;
         let number = self.started;
-        let (answers, stop) = abortable(operation.stream(&self.api, context));
+        // What beginning takes is given back once it has begun.
+        let begun = begin(self.api.clone(), self.credential.clone(), self.origin.clone(), params).boxed();
+        let answers = once(begun).flat_map(|begun| match begun {
+            Ok(answers) => answers,
+            Err(answer) => once(async move { *answer }).boxed(),
+        });
+        let (answers, stop) = abortable(answers);
         let (named, end) = (id.to_owned(), id.to_owned());
         let turns = answers
             .map(move |answer| (number, named.clone(), Some(Box::new(answer))))
@@ -282,23 +309,44 @@ impl Connection {
     }
 
     /// What an operation says, in the words of the protocol. Of one that the client has completed nothing is said.
-    fn tell(&mut self, (number, id, answer): Turn) -> Option<Value> {
+    fn tell(&mut self, (number, id, answer): Turn) -> Option<Message> {
         if self.running.get(&id).is_none_or(|running| running.number != number) {
             return None;
         }
         let Some(answer) = answer else {
             self.running.remove(&id);
-            return Some(json!({ "id": id, "type": "complete" }));
+            return Some(Says::Complete { id: &id }.message());
         };
         if not_run(&answer) || says(&answer, "ACCESS_ENDED") {
             // An error is the last word of an operation.
             if let Some(running) = self.running.remove(&id) {
                 running.stop.abort();
             }
-            return Some(json!({ "id": id, "type": "error", "payload": answer.errors }));
+            return Some(Says::Error { id: &id, payload: &answer.errors }.message());
         }
-        Some(json!({ "id": id, "type": "next", "payload": answer }))
+        Some(Says::Next { id: &id, payload: &answer }.message())
     }
+}
+
+/// The answers of an operation, for who calls now and what they have left.
+async fn begin(
+    api: Api,
+    credential: Option<SecretString>,
+    origin: Origin,
+    params: Params,
+) -> Result<BoxStream<'static, Answer>, Box<Answer>> {
+    let operation = Operation::prepare(&api, params);
+    let principal = principal(&api, credential.as_ref(), &origin).await.map_err(|error| match error {
+        auth::Error::Invalid => refused("UNAUTHENTICATED", "The credential is not valid."),
+        error => {
+            tracing::error!(reference = origin.request_id, ?error, "a credential could not be checked");
+            refused("UNAVAILABLE", "The service is not available now.")
+        }
+    })?;
+    let units = operation.as_ref().map_or(cost::LEAST, |operation| operation.units);
+    api.limits.admit(&principal, units, api.store().now()).map_err(|exceeded| too_many(&exceeded))?;
+    let context = RequestContext::new(principal, origin, Transport::Socket);
+    Ok(operation?.stream(&api, context))
 }
 
 /// Who calls by the credential of a connection, as of now.
@@ -318,9 +366,9 @@ fn too_many(exceeded: &Exceeded) -> Box<Answer> {
     answer
 }
 
-/// Sends a message, if the client takes it in time.
-async fn send(socket: &mut WebSocket, message: Message) -> Result<(), Close> {
-    match tokio::time::timeout(WRITE_LIMIT, socket.send(message)).await {
+/// What is sent, if the client takes it in time.
+async fn in_time(sending: impl Future<Output = Result<(), axum::Error>>) -> Result<(), Close> {
+    match tokio::time::timeout(WRITE_LIMIT, sending).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) | Err(_) => Err(GOING_AWAY),
     }
