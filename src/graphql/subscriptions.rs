@@ -26,7 +26,7 @@ use crate::{
         GlobalId, OrganizationId,
         organization::{self, Event, Permissions, Target},
     },
-    store::{self, Store, aggregate::Recorded, feed::Page, history, hot, names::Names, standing::Credential},
+    store::{self, Store, aggregate::Recorded, feed::Page, history, hot, standing::Credential},
 };
 
 /// A part of an organization that a page may show.
@@ -85,16 +85,15 @@ impl SubscriptionRoot {
                     Ok(None) => break reader.wait(&ctx),
                     Err(error) => { yield Err(error); break }
                 };
-                let meant = |event: &&Recorded| history::takes(&types, event.event.name());
-                let taken: Vec<_> = page.events().iter().filter(meant).collect();
-                if !taken.is_empty() {
-                    match names(&ctx, &page).await {
-                        Ok(names) => for recorded in &taken { yield Ok(edge(recorded, names)) },
-                        Err(error) => { yield Err(error); break }
+                let mut told = None;
+                for (recorded, names) in page.named() {
+                    if history::takes(&types, recorded.event.name()) {
+                        told = Some(recorded.sequence);
+                        yield Ok(edge(recorded, names));
                     }
                 }
                 // What the filter left out moves the cursor all the same.
-                if taken.last().is_none_or(|event| event.sequence != reader.sequence) {
+                if told != Some(reader.sequence) {
                     yield Ok(EventEdge { cursor: ledger_cursor(reader.sequence), node: None });
                 }
             }
@@ -155,11 +154,6 @@ enum Start<'a> {
     Now,
 }
 
-/// Today's names of who did what on a page.
-async fn names<'a>(ctx: &Context<'_>, page: &'a Page) -> Result<&'a Names> {
-    page.names(store(ctx)?).await.or_internal(ctx)
-}
-
 /// The place of a subscription that has told everything there is.
 #[derive(Clone, Default)]
 pub struct Waiting(Arc<Mutex<Option<Box<Reader>>>>);
@@ -211,6 +205,8 @@ struct Reader {
     ended: bool,
     /// What was read when it was woken.
     found: Option<Result<Arc<Page>, Broken>>,
+    /// The next page, which is read while this one is told. It is held here, and found by its place.
+    ahead: Option<Arc<Page>>,
 }
 
 impl Reader {
@@ -264,6 +260,7 @@ impl Reader {
             caught_up: false,
             ended: false,
             found: None,
+            ahead: None,
         })
     }
 
@@ -304,8 +301,8 @@ impl Reader {
     async fn read(&mut self, store: &Store) -> Result<Option<Arc<Page>>, Broken> {
         // What comes after this wakes it again.
         let head = *self.head.borrow_and_update();
-        let page = store.feed.page(self.organization, self.sequence, head);
-        page.read(store).await?;
+        let page = store.feed.page(&store.database, self.organization, self.sequence, head);
+        page.wait().await?;
         let Some(last) = page.events().last() else {
             let standing = *self.standing.borrow_and_update();
             return self.check(standing).map(|()| None);
@@ -318,6 +315,8 @@ impl Reader {
         }
         self.sequence = last.sequence;
         self.caught_up = !page.is_full();
+        let ahead = || store.feed.page(&store.database, self.organization, self.sequence, head);
+        self.ahead = page.is_full().then(ahead);
         Ok(Some(page))
     }
 

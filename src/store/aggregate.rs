@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cqrs_es::{Aggregate, DomainEvent, event_sink::EventSink};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize, de::value::MapDeserializer};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Error, chain, number};
@@ -167,6 +167,8 @@ pub fn decode(
         let what = format!("version {event_version} of {event_type} is unknown");
         return Err(Error::corrupt(organization, sequence, what));
     }
-    serde_json::from_value(json!({ "type": event_type, "data": payload }))
-        .map_err(|error| Error::corrupt(organization, sequence, error.to_string()))
+    // The name goes first: what is read before it would have to be kept until it is there.
+    let name = Value::from(event_type);
+    Event::deserialize(MapDeserializer::new([("type", &name), ("data", payload)].into_iter()))
+        .map_err(|error: serde_json::Error| Error::corrupt(organization, sequence, error.to_string()))
 }

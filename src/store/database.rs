@@ -17,6 +17,8 @@ use super::Error;
 /// How long a request waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
 const READERS: u32 = 8;
+/// How many rows SQLite reads before whoever asked has taken them: a page, so that reading ends without waiting.
+const ROW_BUFFER: usize = 256;
 const POSTGRES_CONNECTIONS: u32 = 16;
 const APPENDERS: u32 = 2;
 /// How long a statement waits for a lock in PostgreSQL: no longer than its request lives.
@@ -116,6 +118,7 @@ impl Database {
                 .foreign_keys(true)
                 .busy_timeout(Duration::from_secs(5))
                 .pragma("secure_delete", "ON")
+                .row_buffer_size(ROW_BUFFER)
                 .disable_statement_logging();
             let pool = |size| {
                 // SQLite ends a transaction by itself where a COMMIT fails or the disk is full. sqlx does not hear of it,
@@ -344,9 +347,9 @@ async fn migrate_at_once(pool: &PgPool) -> Result<(), Error> {
     Ok(transaction.commit().await?)
 }
 
-/// Lets the work come to its end though whoever waits for it goes away. sqlx forgets a BEGIN or a COMMIT that is dropped
+/// Lets the work come to its end though whoever waits for it goes away, and is an error where it panics. sqlx forgets a BEGIN or a COMMIT that is dropped
 /// half-way, and gives the connection, which is inside a transaction then, to the next one.
-async fn undisturbed<T: Send + 'static>(
+pub(super) async fn undisturbed<T: Send + 'static>(
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
     tokio::spawn(work).await.unwrap_or(Err(Error::Stopped))

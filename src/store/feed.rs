@@ -11,11 +11,12 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{OnceCell, Semaphore, broadcast, watch};
+use tokio::sync::{Semaphore, SetOnce, broadcast, watch};
 
 use super::{
-    Database, Error, Store,
+    Database, Error,
     aggregate::Recorded,
+    database::undisturbed,
     history,
     names::{Names, Wanted},
     number,
@@ -27,7 +28,7 @@ use crate::domain::OrganizationId;
 pub const POLL: Duration = Duration::from_secs(1);
 
 /// How many events a page has at most.
-const PAGE: u32 = 100;
+const PAGE: u32 = 200;
 
 /// How many pages are read at a time, half of what SQLite has readers. All others wait here, for as long as it takes and at
 /// little cost; for a connection they would wait a few seconds at most, and everybody else behind them.
@@ -72,20 +73,27 @@ impl Feed {
     }
 
     /// The events after a sequence, for somebody who knows of this head: the page of whoever stands there too and knows
-    /// no less, or one of their own.
-    pub fn page(&self, organization: OrganizationId, after: u64, head: u64) -> Arc<Page> {
-        let own = Page { organization, after, head, events: OnceCell::new(), names: OnceCell::new() };
-        self.with(|heads| {
-            let Some(followed) = heads.get_mut(&organization) else { return Arc::new(own) };
-            followed.pages.retain(|page| page.strong_count() > 0);
-            let fits = |page: &Arc<Page>| page.after == after && page.head >= head;
-            if let Some(page) = followed.pages.iter().filter_map(Weak::upgrade).find(fits) {
-                return page;
+    /// no less, or a new one. It is being read from now on.
+    pub fn page(&self, database: &Database, organization: OrganizationId, after: u64, head: u64) -> Arc<Page> {
+        let new = Arc::new(Page { after, head, read: SetOnce::new() });
+        let found = self.with(|heads| {
+            let Followed { pages, .. } = heads.get_mut(&organization)?;
+            pages.retain(|page| page.strong_count() > 0);
+            let fits = |page: &Arc<Page>| page.after == after && (page.head >= head || page.is_full());
+            let found = pages.iter().filter_map(Weak::upgrade).find(fits);
+            if found.is_none() {
+                pages.push(Arc::downgrade(&new));
             }
-            let own = Arc::new(own);
-            followed.pages.push(Arc::downgrade(&own));
-            own
-        })
+            found
+        });
+        if let Some(page) = found {
+            return page;
+        }
+        let (page, reading) = (Arc::clone(&new), read(database.clone(), Arc::clone(&self.turns), organization, after));
+        tokio::spawn(async move {
+            let _ = page.read.set(undisturbed(reading).await.map_err(Arc::new));
+        });
+        new
     }
 
     /// What is committed here from now on.
@@ -133,52 +141,61 @@ impl Feed {
     }
 }
 
-/// A page of an organization's events, which one of its readers reads for all of them.
+/// Events, and today's names of who did them.
+type Named = (Vec<Recorded>, Names);
+
+/// A page of an organization's events, with today's names of who did them. A task of its own reads it: who waits for it may
+/// be held up by a client that does not read, and holds up nobody then.
 #[derive(Debug)]
 pub struct Page {
-    organization: OrganizationId,
     after: u64,
     /// The head that was known before it was read.
     head: u64,
-    events: OnceCell<Result<Vec<Recorded>, Arc<Error>>>,
-    names: OnceCell<Result<Names, Arc<Error>>>,
+    read: SetOnce<Result<Named, Arc<Error>>>,
 }
 
 impl Page {
-    /// Reads it, unless somebody has.
-    pub async fn read(&self, store: &Store) -> Result<(), Error> {
-        let read = async || {
-            let _turn = store.feed.turns.acquire().await;
-            history::next(&store.database, self.organization, self.after, PAGE).await.map_err(Arc::new)
-        };
-        shared(self.events.get_or_init(read).await)?;
-        Ok(())
+    /// Waits until it is read.
+    pub async fn wait(&self) -> Result<(), Error> {
+        match self.read.wait().await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Error::Shared(Arc::clone(error))),
+        }
     }
 
-    /// The events that were read, in order.
+    fn found(&self) -> Option<&Named> {
+        self.read.get().and_then(|read| read.as_ref().ok())
+    }
+
+    /// The events, in order; none where there are none, or where they are not read.
     pub fn events(&self) -> &[Recorded] {
-        self.events.get().and_then(|read| read.as_deref().ok()).unwrap_or_default()
+        self.found().map_or(&[], |(events, _)| events)
+    }
+
+    /// The same, each with the names of all who did something.
+    pub fn named(&self) -> impl Iterator<Item = (&Recorded, &Names)> {
+        self.found().into_iter().flat_map(|(events, names)| events.iter().map(move |recorded| (recorded, names)))
     }
 
     /// Whether there may be more events behind it that were there when it was read.
     pub fn is_full(&self) -> bool {
         self.events().len() == PAGE as usize
     }
-
-    /// Today's names of who did what.
-    pub async fn names(&self, store: &Store) -> Result<&Names, Error> {
-        let mut wanted = Wanted::default();
-        for actor in self.events().iter().filter_map(|recorded| recorded.metadata.actor()) {
-            wanted.actor(actor);
-        }
-        let read = async || {
-            let _turn = store.feed.turns.acquire().await;
-            wanted.load(&store.database, self.organization).await.map_err(Arc::new)
-        };
-        shared(self.names.get_or_init(read).await)
-    }
 }
 
-fn shared<T>(read: &Result<T, Arc<Error>>) -> Result<&T, Error> {
-    read.as_ref().map_err(|error| Error::Shared(Arc::clone(error)))
+/// Reads the events after a sequence, when it is their turn, and the names of who did them.
+async fn read(
+    database: Database,
+    turns: Arc<Semaphore>,
+    organization: OrganizationId,
+    after: u64,
+) -> Result<Named, Error> {
+    let _turn = turns.acquire().await;
+    let events = history::next(&database, organization, after, PAGE).await?;
+    let mut wanted = Wanted::default();
+    for actor in events.iter().filter_map(|recorded| recorded.metadata.actor()) {
+        wanted.actor(actor);
+    }
+    let names = wanted.load(&database, organization).await?;
+    Ok((events, names))
 }

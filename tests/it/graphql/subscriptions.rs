@@ -85,8 +85,9 @@ both_databases! {
             assert_eq!(events_until(&mut socket, "1", LAST).await, seen[usize::try_from(after).unwrap()..]);
         }
         // What only moves the cursor has no event.
-        let renamed = events_until(&mut renames, "1", LAST).await;
-        assert_eq!(renamed.into_iter().filter(|edge| !edge["node"].is_null()).collect::<Vec<_>>(), seen[2..]);
+        let mut told = events_until(&mut renames, "1", LAST).await;
+        told.retain(|edge| !edge["node"].is_null());
+        assert_eq!(told, seen[2..]);
     }
 
     async fn every_wake_up_is_answered_as_it_was_asked(url: &str) {
