@@ -202,6 +202,11 @@ impl Filter {
 }
 
 impl MemberRow {
+    /// Who invited them; nobody, if they made the organization.
+    pub fn invited_by(&self) -> Option<Actor> {
+        Actor::from_parts(self.invited_by_kind.as_deref()?, self.invited_by_id?)
+    }
+
     /// Where the row stands in a list of this order.
     pub fn position(&self, field: OrderField) -> Position {
         let key = match field {
