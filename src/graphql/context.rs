@@ -173,6 +173,16 @@ impl Access {
         self.standby.as_ref().map_or_else(|| Ok(&store(ctx)?.database), Ok)
     }
 
+    /// Whether that is the primary.
+    pub const fn reads_primary(&self) -> bool {
+        self.standby.is_none()
+    }
+
+    /// How many members there were when access was looked up, former ones not counted.
+    pub fn member_count(&self) -> u64 {
+        u64::try_from(self.row.member_count).unwrap_or_default()
+    }
+
     /// Refuses a guarded field to who lacks the permission.
     pub fn require(&self, permission: Permission) -> Result<()> {
         if self.permissions.has(permission) {

@@ -161,10 +161,11 @@ pub async fn list(ctx: &Context<'_>, access: &Arc<Access>, question: MembersQues
     let field = OrderField::from(order.field);
     let name = format!("members.{field:?}.{direction:?}");
     let page = rows.page(database, (field, direction), &paging.window(&name)?).await.or_internal(ctx)?;
-    let total = if ctx.look_ahead().field("totalCount").exists() {
-        Some(rows.count(database).await.or_internal(ctx)?)
-    } else {
-        None
+    let total = match page.total {
+        _ if !ctx.look_ahead().field("totalCount").exists() => None,
+        None if rows == Filter::present(access.organization) && access.reads_primary() => Some(access.member_count()),
+        None => Some(rows.count(database).await.or_internal(ctx)?),
+        total => total,
     };
     let names =
         if selects_on_nodes(ctx, "invitedBy") { inviters(ctx, access, &page.rows).await? } else { Names::default() };

@@ -86,7 +86,7 @@ pub struct Connection<E> {
 impl<E: ConnectionEdge> Connection<E> {
     /// The connection of a page; the total is there if it was asked for.
     pub fn new<T>(page: Page<T>, total: Option<u64>, edge: impl FnMut(T) -> E) -> Self {
-        let Page { rows, has_next, has_previous } = page;
+        let Page { rows, has_next, has_previous, .. } = page;
         Self { edges: rows.into_iter().map(edge).collect(), has_next, has_previous, total }
     }
 

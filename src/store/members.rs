@@ -6,6 +6,7 @@ use super::{
     Database, Error,
     aggregate::Recorded,
     database::like_pattern,
+    number,
     page::{Direction, Key, Page, Position, Window},
     roles::{JOINED, JoinedRole},
     statement::{Statement, Value},
@@ -20,7 +21,6 @@ use crate::domain::{
 #[derive(Clone, Debug, sqlx::FromRow)]
 #[expect(missing_docs, reason = "the columns of the tables")]
 pub struct MemberRow {
-    pub organization_id: Uuid,
     pub user_id: Uuid,
     pub status: String,
     pub joined_at: Timestamp,
@@ -35,6 +35,14 @@ pub struct MemberRow {
     pub avatar_url: Option<String>,
     #[sqlx(flatten)]
     pub role: JoinedRole,
+}
+
+/// A member that was found, with how many were.
+#[derive(sqlx::FromRow)]
+struct FoundRow {
+    #[sqlx(flatten)]
+    member: MemberRow,
+    total: i64,
 }
 
 /// What a list of members is ordered by.
@@ -70,8 +78,9 @@ pub struct Filter {
     pub as_of: Option<u64>,
 }
 
-const PERSON: &str =
-    "m.organization_id, m.user_id, m.last_login_at, m.name_key, m.email_key, u.name, u.email, u.avatar_url";
+const PERSON: &str = "m.user_id, m.last_login_at, m.name_key, m.email_key, u.name, u.email, u.avatar_url";
+const JOINS: &str = " JOIN users u ON u.user_id = m.user_id \
+     JOIN roles r ON r.organization_id = m.organization_id AND r.role_id = m.role_id";
 const STATE: &str = "{state}.status, {state}.joined_at, {state}.invited_by_kind, {state}.invited_by_id";
 
 impl Filter {
@@ -120,16 +129,18 @@ impl Filter {
         }
     }
 
-    fn select(&self) -> Statement {
+    /// What is read of a member.
+    fn columns(&self) -> String {
         let state = STATE.replace("{state}", self.state());
         // Each event about a member begins a period of theirs.
         let version = if self.as_of.is_some() { "h.from_sequence AS version" } else { "m.version" };
-        let mut statement = Statement::new(format!("SELECT {PERSON}, {JOINED}, {state}, {version}"));
+        format!("SELECT {PERSON}, {JOINED}, {state}, {version}")
+    }
+
+    fn select(&self) -> Statement {
+        let mut statement = Statement::new(self.columns());
         let joins = match self.as_of {
-            None => {
-                " JOIN users u ON u.user_id = m.user_id \
-                 JOIN roles r ON r.organization_id = m.organization_id AND r.role_id = m.role_id"
-            }
+            None => JOINS,
             // The role as it was then, deleted since or not.
             Some(_) => {
                 " JOIN users u ON u.user_id = m.user_id \
@@ -152,6 +163,9 @@ impl Filter {
             OrderField::JoinedAt => &joined,
             OrderField::LastLoginAt => "m.last_login_at",
         };
+        if self.counts_along() {
+            return self.search_statement(column, direction, window);
+        }
         let mut statement = self.select();
         match self.as_of {
             // The list is read from the periods, and nobody had joined then who joined later.
@@ -172,15 +186,52 @@ impl Filter {
         order: (OrderField, Direction),
         window: &Window,
     ) -> Result<Page<MemberRow>, Error> {
-        Ok(window.page(self.page_statement(order, window).all(database).await?))
+        let statement = self.page_statement(order, window);
+        if self.counts_along() {
+            let rows: Vec<FoundRow> = statement.all(database).await?;
+            let total = rows.first().map(|found| number(found.total));
+            return Ok(Page { total, ..window.page(rows.into_iter().map(|found| found.member).collect()) });
+        }
+        Ok(window.page(statement.all(database).await?))
+    }
+
+    /// Whether a page says how many there are in the whole list, because all of them are looked at for it.
+    const fn counts_along(&self) -> bool {
+        self.search.is_some() && self.as_of.is_none()
+    }
+
+    /// The statement of a page of what a search finds: all of it first, from the index that has the texts and little else,
+    /// and of that only the page is read as a whole. In the order of the list one would have to read each member for its
+    /// text.
+    fn search_statement(&self, key: &str, direction: Direction, window: &Window) -> Statement {
+        let mut statement = Statement::new(format!("WITH found AS MATERIALIZED (SELECT m.user_id, {key} AS key"));
+        self.push_from(&mut statement, "");
+        statement.push(&format!(") {}, (SELECT COUNT(*) FROM found) AS total", self.columns()));
+        statement.push(" FROM (SELECT key, user_id FROM found WHERE TRUE");
+        window.push_to(&mut statement, &["key", "user_id"], direction);
+        // A cross join, because SQLite takes its tables in this order then.
+        statement.push(") AS place CROSS JOIN members m").push(JOINS);
+        statement.push(" WHERE m.organization_id = $1 AND m.user_id = place.user_id");
+        window.push_order_of_all(&mut statement, &["place.key", "place.user_id"], direction);
+        statement
     }
 
     /// The statement that counts.
     pub fn count_statement(&self) -> Statement {
-        // Of whom the organization keeps the number.
-        if *self == Self::present(self.organization) {
-            let text = "SELECT member_count FROM organizations WHERE organization_id = $1";
-            return Statement::new(text).bind(self.organization.0);
+        if *self == (Self { as_of: self.as_of, ..Self::present(self.organization) }) {
+            return match self.as_of {
+                // Of whom the organization keeps the number.
+                None => Statement::new("SELECT member_count FROM organizations WHERE organization_id = $1")
+                    .bind(self.organization.0),
+                // The same number as it was: each who joined, less each who went.
+                Some(sequence) => Statement::new(
+                    "SELECT COALESCE(SUM(CASE event_type WHEN 'member.joined' THEN 1 ELSE -1 END), 0) \
+                     FROM audit_entries WHERE organization_id = $1 \
+                     AND event_type IN ('member.joined', 'member.left', 'member.removed') AND sequence <= $2",
+                )
+                .bind(self.organization.0)
+                .bind(sequence),
+            };
         }
         let mut statement = Statement::new("SELECT COUNT(*)");
         self.push_from(&mut statement, "");
