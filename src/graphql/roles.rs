@@ -198,9 +198,10 @@ impl Role {
         if let Err(error) = self.access.require(organization::Permission::MembersRead) {
             return Some(Err(error));
         }
+        // In a box, like all that is large here: the future of any field is as large as the largest.
         Some(match self.as_of {
-            None => self.access.members_with(ctx, self.row.role_id).await,
-            Some(sequence) => self.access.members_with_at(ctx, self.row.role_id, sequence).await,
+            None => Box::pin(self.access.members_with(ctx, self.row.role_id)).await,
+            Some(sequence) => Box::pin(self.access.members_with_at(ctx, self.row.role_id, sequence)).await,
         })
     }
 
@@ -212,7 +213,7 @@ impl Role {
         if let Err(error) = self.access.require(organization::Permission::MembersInvite) {
             return Some(Err(error));
         }
-        Some(self.access.invitations_with(ctx, self.row.role_id).await)
+        Some(Box::pin(self.access.invitations_with(ctx, self.row.role_id)).await)
     }
 
     /// The sequence of the last event about it; what `expectedVersion` of `updateRole` and `deleteRole` is compared
