@@ -111,7 +111,8 @@ pub async fn authenticate(
         (Some(token), _) if token.starts_with(SessionToken::PREFIX) => {
             authenticate_session(store, usage, token, origin).await
         }
-        (Some(token), Some(oidc)) => authenticate_token(store, oidc, token, origin).await,
+        // In a box: it is much larger than what any other request has to have room for.
+        (Some(token), Some(oidc)) => Box::pin(authenticate_token(store, oidc, token, origin)).await,
         (Some(_), None) => Err(Error::Invalid),
     }
 }

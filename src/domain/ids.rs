@@ -96,8 +96,13 @@ pub enum GlobalId {
 const UUID_WIDTH: usize = 22;
 const SEQUENCE_WIDTH: usize = 11;
 
+/// Writes a number in base 62 with zeros before it. A page of members has two hundred of them, so it takes no memory.
 fn write_number(f: &mut fmt::Formatter<'_>, number: u128, width: usize) -> fmt::Result {
-    write!(f, "{:0>width$}", base62::encode(number))
+    let mut digits = [b'0'; UUID_WIDTH];
+    let length = base62::encode_bytes(number, &mut digits).map_err(|_| fmt::Error)?;
+    digits.rotate_left(length);
+    let padded = &digits[UUID_WIDTH - width.max(length)..];
+    f.write_str(str::from_utf8(padded).map_err(|_| fmt::Error)?)
 }
 
 impl fmt::Display for GlobalId {

@@ -173,6 +173,16 @@ impl Access {
         self.standby.as_ref().map_or_else(|| Ok(&store(ctx)?.database), Ok)
     }
 
+    /// Whether that is the primary.
+    pub const fn reads_primary(&self) -> bool {
+        self.standby.is_none()
+    }
+
+    /// How many members there were when access was looked up, former ones not counted.
+    pub fn member_count(&self) -> u64 {
+        u64::try_from(self.row.member_count).unwrap_or_default()
+    }
+
     /// Refuses a guarded field to who lacks the permission.
     pub fn require(&self, permission: Permission) -> Result<()> {
         if self.permissions.has(permission) {
@@ -191,10 +201,14 @@ impl Access {
     /// after that is answered from memory.
     pub async fn may_each(&self, ctx: &Context<'_>, asks: &[Ask]) -> Result<Vec<Result<(), Refusal>>> {
         let Services { commands, .. } = services(ctx)?;
-        // The questions of a request are asked at once: one of them compares, and the others wait for it.
-        let compare = || commands.store.ledger.view(self.organization, Freshness::Compared, |_| ());
-        self.compared.get_or_try_init(compare).await.or_internal(ctx)?;
-        commands.may(self.actor, self.organization, asks, Freshness::Cached).await.or_internal(ctx)
+        // The questions of a request are asked at once: one of them compares, and the others wait for it. In a box, because
+        // the future of any field of a role or a member is as large as the largest of them.
+        Box::pin(async {
+            let compare = || commands.store.ledger.view(self.organization, Freshness::Compared, |_| ());
+            self.compared.get_or_try_init(compare).await.or_internal(ctx)?;
+            commands.may(self.actor, self.organization, asks, Freshness::Cached).await.or_internal(ctx)
+        })
+        .await
     }
 
     /// Every role, read once a request.

@@ -123,7 +123,7 @@ impl AuditEntry {
 #[Object]
 impl AuditEntry {
     /// Its id.
-    async fn id(&self) -> ID {
+    fn id(&self) -> ID {
         match &self.line {
             Line::Done(entry) => event_id(&entry.recorded),
             Line::Refused(row) => {
@@ -134,13 +134,13 @@ impl AuditEntry {
     }
 
     /// Its place in the ledger, from 1; null for what was refused, which stands beside the ledger.
-    async fn sequence(&self) -> Option<u64> {
+    fn sequence(&self) -> Option<u64> {
         self.line.done().map(|entry| entry.recorded.sequence)
     }
 
     /// The permanent name: of a change, as `member.removed`, or of what was refused, as `member.remove`.
     #[graphql(name = "type")]
-    async fn name(&self) -> &str {
+    fn name(&self) -> &str {
         match &self.line {
             Line::Done(entry) => entry.recorded.event.name(),
             Line::Refused(row) => &row.action,
@@ -148,7 +148,7 @@ impl AuditEntry {
     }
 
     /// When.
-    async fn occurred_at(&self) -> DateTime<Utc> {
+    fn occurred_at(&self) -> DateTime<Utc> {
         match &self.line {
             Line::Done(entry) => entry.recorded.recorded_at,
             Line::Refused(row) => row.refused_at,
@@ -156,28 +156,28 @@ impl AuditEntry {
     }
 
     /// Whether it was done.
-    async fn outcome(&self) -> Outcome {
+    fn outcome(&self) -> Outcome {
         if self.refused().is_some() { Outcome::Refused } else { Outcome::Succeeded }
     }
 
     /// Which rule said no; null for what was done.
-    async fn code(&self) -> Option<UserErrorCode> {
+    fn code(&self) -> Option<UserErrorCode> {
         self.refused().and_then(|row| UserErrorCode::from_name(&row.code))
     }
 
     /// How many more commands were refused after this one and counted only, because too many had been within the hour:
     /// 60 of its actor or 1,000 of the organization.
-    async fn more_refused(&self) -> i64 {
+    fn more_refused(&self) -> i64 {
         self.refused().map_or(0, |row| row.dropped)
     }
 
     /// Why, in the caller's words; not kept of what was refused.
-    async fn reason(&self) -> Option<&str> {
+    fn reason(&self) -> Option<&str> {
         self.line.done()?.reason.as_deref()
     }
 
     /// The request that asked for it.
-    async fn request_id(&self) -> &str {
+    fn request_id(&self) -> &str {
         match &self.line {
             Line::Done(entry) => &entry.recorded.metadata.request_id,
             Line::Refused(row) => &row.request_id,
@@ -185,27 +185,27 @@ impl AuditEntry {
     }
 
     /// Its hash in the chain, in hexadecimal; null for what was refused.
-    async fn hash(&self) -> Option<String> {
+    fn hash(&self) -> Option<String> {
         self.line.done().map(|entry| hex(&entry.recorded.hash))
     }
 
     /// Who.
-    async fn actor(&self) -> Option<Actor> {
+    fn actor(&self) -> Option<Actor> {
         Some(Actor::new(self.access.organization, self.line.actor()?, &self.names))
     }
 
     /// What it was about.
-    async fn target(&self) -> AuditTarget {
+    fn target(&self) -> AuditTarget {
         target(&self.access, self.line.target(), &self.names)
     }
 
     /// What changed: each field with its value before and after.
-    async fn changes(&self) -> &[Change] {
+    fn changes(&self) -> &[Change] {
         &self.changes
     }
 
     /// The address that the request came from, as long as it is kept.
-    async fn ip(&self) -> Option<&str> {
+    fn ip(&self) -> Option<&str> {
         match &self.line {
             Line::Done(entry) => entry.ip.as_deref(),
             Line::Refused(row) => row.ip.as_deref(),
@@ -213,7 +213,7 @@ impl AuditEntry {
     }
 
     /// The program that sent the request, as long as it is kept.
-    async fn user_agent(&self) -> Option<&str> {
+    fn user_agent(&self) -> Option<&str> {
         match &self.line {
             Line::Done(entry) => entry.user_agent.as_deref(),
             Line::Refused(row) => row.user_agent.as_deref(),

@@ -161,18 +161,28 @@ pub async fn list(ctx: &Context<'_>, access: &Arc<Access>, question: MembersQues
     let field = OrderField::from(order.field);
     let name = format!("members.{field:?}.{direction:?}");
     let page = rows.page(database, (field, direction), &paging.window(&name)?).await.or_internal(ctx)?;
-    let total = if ctx.look_ahead().field("totalCount").exists() {
-        Some(rows.count(database).await.or_internal(ctx)?)
-    } else {
-        None
+    let total = match page.total {
+        _ if !ctx.look_ahead().field("totalCount").exists() => None,
+        None if rows == Filter::present(access.organization) && access.reads_primary() => Some(access.member_count()),
+        None => Some(rows.count(database).await.or_internal(ctx)?),
+        total => total,
     };
     let names =
         if selects_on_nodes(ctx, "invitedBy") { inviters(ctx, access, &page.rows).await? } else { Names::default() };
     let names = Arc::new(names);
     Ok(Connection::new(page, total, |row| Edge {
         cursor: paging::encode(&name, &row.position(field)),
-        node: Member { access: Arc::clone(access), row, names: Arc::clone(&names), as_of },
+        node: Member::new(access, row, &names, as_of),
     }))
+}
+
+/// The status of a row.
+fn status(name: &str) -> MemberStatus {
+    match name {
+        "ACTIVE" => MemberStatus::Active,
+        "INACTIVE" => MemberStatus::Inactive,
+        _ => MemberStatus::Former,
+    }
 }
 
 fn role_of(organization: OrganizationId, id: &ID) -> RoleId {
@@ -184,13 +194,7 @@ fn role_of(organization: OrganizationId, id: &ID) -> RoleId {
 
 async fn inviters(ctx: &Context<'_>, access: &Access, rows: &[MemberRow]) -> Result<Names> {
     let mut wanted = Wanted::default();
-    for row in rows {
-        if let (Some(kind), Some(id)) = (&row.invited_by_kind, row.invited_by_id)
-            && let Some(actor) = domain::Actor::from_parts(kind, id)
-        {
-            wanted.actor(actor);
-        }
-    }
+    rows.iter().filter_map(MemberRow::invited_by).for_each(|actor| wanted.actor(actor));
     wanted.load(access.database(ctx)?, access.organization).await.or_internal(ctx)
 }
 
@@ -199,15 +203,38 @@ pub type MemberConnection = Connection<Edge<Member>>;
 
 /// A person in an organization; the same over all periods of membership.
 pub struct Member {
-    /// The organization, as the caller meets it.
-    pub access: Arc<Access>,
-    /// The row.
-    pub row: MemberRow,
+    access: Arc<Access>,
+    user: User,
+    role: Option<Role>,
+    status: MemberStatus,
+    joined_at: DateTime<Utc>,
+    version: i64,
+    invited_by: Option<domain::Actor>,
     names: Arc<Names>,
     as_of: Option<u64>,
 }
 
 impl Member {
+    fn new(access: &Arc<Access>, row: MemberRow, names: &Arc<Names>, as_of: Option<u64>) -> Self {
+        Self {
+            invited_by: row.invited_by(),
+            user: User {
+                person: UserId(row.user_id),
+                name: row.name,
+                email: row.email,
+                avatar_url: row.avatar_url,
+                last_login_at: happened(row.last_login_at),
+            },
+            role: row.role.into_row().map(|role| Role::at(access, role, as_of)),
+            status: status(&row.status),
+            joined_at: row.joined_at,
+            version: row.version,
+            access: Arc::clone(access),
+            names: Arc::clone(names),
+            as_of,
+        }
+    }
+
     /// The member with this id, in whatever state.
     pub async fn find(ctx: &Context<'_>, access: &Arc<Access>, user: UserId) -> Result<Option<Self>> {
         Self::find_at(ctx, access, user, None).await
@@ -228,15 +255,11 @@ impl Member {
         let filter = Filter { as_of, ..Filter::present(access.organization) };
         let Some(row) = filter.find(access.database(ctx)?, user).await.or_internal(ctx)? else { return Ok(None) };
         let names = inviters(ctx, access, std::slice::from_ref(&row)).await?;
-        Ok(Some(Self { access: Arc::clone(access), row, names: Arc::new(names), as_of }))
-    }
-
-    fn user_id(&self) -> UserId {
-        UserId(self.row.user_id)
+        Ok(Some(Self::new(access, row, &Arc::new(names), as_of)))
     }
 
     fn is_viewer(&self) -> bool {
-        self.access.actor == domain::Actor::User(self.user_id())
+        self.access.actor == domain::Actor::User(self.user.person)
     }
 }
 
@@ -246,7 +269,7 @@ impl Member {
     /// Their id in the organization; it stays the same when they leave and come back. As of a moment of the past it
     /// carries the sequence, so that a cache does not take the past for the present.
     pub async fn id(&self) -> ID {
-        let (organization, user) = (self.access.organization, self.user_id());
+        let (organization, user) = (self.access.organization, self.user.person);
         let id = match self.as_of {
             None => GlobalId::Member(organization, user),
             Some(sequence) => GlobalId::MemberAsOf(organization, user, sequence),
@@ -255,60 +278,50 @@ impl Member {
     }
 
     /// What the membership is.
-    async fn status(&self) -> MemberStatus {
-        match self.row.status.as_str() {
-            "ACTIVE" => MemberStatus::Active,
-            "INACTIVE" => MemberStatus::Inactive,
-            _ => MemberStatus::Former,
-        }
+    fn status(&self) -> MemberStatus {
+        self.status
     }
 
     /// When the present membership began.
-    async fn joined_at(&self) -> DateTime<Utc> {
-        self.row.joined_at
+    fn joined_at(&self) -> DateTime<Utc> {
+        self.joined_at
     }
 
     /// When the person last signed in; none, if they never did.
-    async fn last_login_at(&self) -> Option<DateTime<Utc>> {
-        happened(self.row.last_login_at)
+    fn last_login_at(&self) -> Option<DateTime<Utc>> {
+        self.user.last_login_at
     }
 
     /// The sequence of the last event about them; what `expectedVersion` is compared with.
-    async fn version(&self) -> i64 {
-        self.row.version
+    fn version(&self) -> i64 {
+        self.version
     }
 
     /// The person.
-    async fn user(&self) -> User {
-        User {
-            person: self.user_id(),
-            name: self.row.name.clone(),
-            email: self.row.email.clone(),
-            avatar_url: self.row.avatar_url.clone(),
-            last_login_at: happened(self.row.last_login_at),
-        }
+    fn user(&self) -> &User {
+        &self.user
     }
 
     /// The role they hold, or held at last; as of a moment of the past, the role as it was then.
-    async fn role(&self) -> Option<Role> {
-        self.row.role.row().map(|row| Role::at(&self.access, row, self.as_of))
+    fn role(&self) -> Option<&Role> {
+        self.role.as_ref()
     }
 
     /// What they may do now: their role's permissions, while they are active.
-    async fn permissions(&self) -> Vec<Permission> {
-        let bits = self.row.role.role_permissions.filter(|_| self.row.status == "ACTIVE");
-        errors::permissions(bits.map_or(Permissions::NONE, Permissions::from_bits))
+    fn permissions(&self) -> Vec<Permission> {
+        let role = self.role.as_ref().filter(|_| self.status == MemberStatus::Active);
+        errors::permissions(role.map_or(Permissions::NONE, |role| Permissions::from_bits(role.row.permissions)))
     }
 
     /// Who invited them; nobody, if they made the organization.
-    async fn invited_by(&self) -> Option<Actor> {
-        let kind = self.row.invited_by_kind.as_deref();
-        Actor::of_row(self.access.organization, kind, self.row.invited_by_id, &self.names)
+    fn invited_by(&self) -> Option<Actor> {
+        Some(Actor::new(self.access.organization, self.invited_by?, &self.names))
     }
 
     /// The latest 100 periods of their membership, newest first.
     async fn history(&self, ctx: &Context<'_>) -> Option<Result<Vec<MembershipPeriod>>> {
-        Some(self.periods(ctx).await)
+        // In a box, like all that is large here: the future of any field is as large as the largest.
+        Some(Box::pin(self.periods(ctx)).await)
     }
 
     /// What they did in the organization, newest first. Needs AUDIT_READ; one's own is there for everybody.
@@ -318,25 +331,22 @@ impl Member {
         #[graphql(desc = "How many; 50 unless told otherwise, 100 at most.")] first: Option<i32>,
         #[graphql(desc = "Behind this place.")] after: Option<String>,
     ) -> Option<Result<Connection<Edge<AuditEntry>>>> {
-        Some(
-            async {
-                if !self.is_viewer() {
-                    self.access.require(organization::Permission::AuditRead)?;
-                }
-                let filter = history::Filter { actors: vec![self.row.user_id], ..history::Filter::default() };
-                super::history::audit_page(ctx, &self.access, (&filter, Kept::Done), &Paging::forwards(first, after))
-                    .await
-            }
-            .await,
-        )
+        if !self.is_viewer()
+            && let Err(error) = self.access.require(organization::Permission::AuditRead)
+        {
+            return Some(Err(error));
+        }
+        let filter = history::Filter { actors: vec![self.user.person.0], ..history::Filter::default() };
+        let (filter, paging) = ((&filter, Kept::Done), Paging::forwards(first, after));
+        Some(Box::pin(super::history::audit_page(ctx, &self.access, filter, &paging)).await)
     }
 
     /// What the caller may do to them, by the rules that would decide the commands.
-    async fn viewer_can(&self) -> MemberDecisions {
+    fn viewer_can(&self) -> MemberDecisions {
         MemberDecisions {
             access: Arc::clone(&self.access),
-            member: self.user_id(),
-            role: self.row.role.role_id.map(RoleId),
+            member: self.user.person,
+            role: self.role.as_ref().map(|role| role.row.id()),
         }
     }
 }
@@ -344,18 +354,14 @@ impl Member {
 impl Member {
     async fn periods(&self, ctx: &Context<'_>) -> Result<Vec<MembershipPeriod>> {
         let database = self.access.database(ctx)?;
-        let rows = members::periods(database, self.access.organization, self.user_id()).await.or_internal(ctx)?;
+        let rows = members::periods(database, self.access.organization, self.user.person).await.or_internal(ctx)?;
         let mut wanted = Wanted::default();
         rows.iter().filter_map(members::PeriodRow::actor).for_each(|actor| wanted.actor(actor));
         let names = wanted.load(database, self.access.organization).await.or_internal(ctx)?;
         let period = |row: members::PeriodRow| MembershipPeriod {
             changed_by: row.actor().map(|actor| Actor::new(self.access.organization, actor, &names)),
-            role: row.role.row().map(|row| Role::now(&self.access, row)),
-            status: match row.status.as_str() {
-                "ACTIVE" => MemberStatus::Active,
-                "INACTIVE" => MemberStatus::Inactive,
-                _ => MemberStatus::Former,
-            },
+            role: row.role.into_row().map(|row| Role::now(&self.access, row)),
+            status: status(&row.status),
             from: row.from_at,
             until: row.until_at,
         };

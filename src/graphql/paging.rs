@@ -3,7 +3,7 @@
 use async_graphql::{Object, OutputType, Result, SimpleObject};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::{DateTime, Datelike};
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
@@ -86,7 +86,7 @@ pub struct Connection<E> {
 impl<E: ConnectionEdge> Connection<E> {
     /// The connection of a page; the total is there if it was asked for.
     pub fn new<T>(page: Page<T>, total: Option<u64>, edge: impl FnMut(T) -> E) -> Self {
-        let Page { rows, has_next, has_previous } = page;
+        let Page { rows, has_next, has_previous, .. } = page;
         Self { edges: rows.into_iter().map(edge).collect(), has_next, has_previous, total }
     }
 
@@ -107,17 +107,17 @@ impl<E: ConnectionEdge> Connection<E> {
 )]
 impl<E: ConnectionEdge> Connection<E> {
     /// The objects with their cursors.
-    async fn edges(&self) -> &[E] {
+    fn edges(&self) -> &[E] {
         &self.edges
     }
 
     /// The objects alone.
-    async fn nodes(&self) -> Vec<&E::Node> {
+    fn nodes(&self) -> Vec<&E::Node> {
         self.edges.iter().filter_map(ConnectionEdge::node).collect()
     }
 
     /// Where the page stands in its list.
-    async fn page_info(&self) -> PageInfo {
+    fn page_info(&self) -> PageInfo {
         PageInfo {
             has_next_page: self.has_next,
             has_previous_page: self.has_previous,
@@ -127,7 +127,7 @@ impl<E: ConnectionEdge> Connection<E> {
     }
 
     /// How many objects the whole list has; counted only when it is asked for.
-    async fn total_count(&self) -> u64 {
+    fn total_count(&self) -> u64 {
         self.total.unwrap_or_default()
     }
 }
@@ -169,19 +169,15 @@ impl Paging {
 
 /// The text of a place in a list of this order.
 pub fn encode(order: &str, position: &Position) -> String {
-    let key = match &position.key {
-        Key::Text(text) => json!(text),
-        Key::Time(at) => json!(at.timestamp_micros()),
-        Key::Number(number) => json!(number),
-        Key::Pair(number, second) => json!([number, second]),
+    let id = position.id;
+    // Texts and numbers can always be written.
+    let written = match &position.key {
+        Key::Text(text) => serde_json::to_string(&(order, "t", text, id)),
+        Key::Time(at) => serde_json::to_string(&(order, "m", at.timestamp_micros(), id)),
+        Key::Number(number) => serde_json::to_string(&(order, "n", number, id)),
+        Key::Pair(number, second) => serde_json::to_string(&(order, "p", [number, second], id)),
     };
-    let kind = match position.key {
-        Key::Text(_) => "t",
-        Key::Time(_) => "m",
-        Key::Number(_) => "n",
-        Key::Pair(..) => "p",
-    };
-    BASE64_URL_SAFE_NO_PAD.encode(json!([order, kind, key, position.id]).to_string())
+    BASE64_URL_SAFE_NO_PAD.encode(written.unwrap_or_default())
 }
 
 /// The place of a text that [`encode`] wrote for the same order.

@@ -159,37 +159,37 @@ impl Role {
     }
 
     /// Its permanent key, unique in the organization: `ADMIN`, or a custom role's name when it was made.
-    async fn key(&self) -> &str {
+    fn key(&self) -> &str {
         &self.row.key
     }
 
     /// Its name.
-    async fn name(&self) -> &str {
+    fn name(&self) -> &str {
         &self.row.name
     }
 
     /// What it is for.
-    async fn description(&self) -> Option<&str> {
+    fn description(&self) -> Option<&str> {
         self.row.description.as_deref()
     }
 
     /// Its rank; 1 is the highest.
-    async fn level(&self) -> i64 {
+    fn level(&self) -> i64 {
         self.row.level
     }
 
     /// Whether every organization of the kind has it; such a role cannot be edited.
-    async fn built_in(&self) -> bool {
+    fn built_in(&self) -> bool {
         self.row.built_in
     }
 
     /// Whether who holds it owns the organization.
-    async fn owner(&self) -> bool {
+    fn owner(&self) -> bool {
         self.row.owner
     }
 
     /// What it allows.
-    async fn permissions(&self) -> Vec<Permission> {
+    fn permissions(&self) -> Vec<Permission> {
         errors::permissions(Permissions::from_bits(self.row.permissions))
     }
 
@@ -198,9 +198,10 @@ impl Role {
         if let Err(error) = self.access.require(organization::Permission::MembersRead) {
             return Some(Err(error));
         }
+        // In a box, like all that is large here: the future of any field is as large as the largest.
         Some(match self.as_of {
-            None => self.access.members_with(ctx, self.row.role_id).await,
-            Some(sequence) => self.access.members_with_at(ctx, self.row.role_id, sequence).await,
+            None => Box::pin(self.access.members_with(ctx, self.row.role_id)).await,
+            Some(sequence) => Box::pin(self.access.members_with_at(ctx, self.row.role_id, sequence)).await,
         })
     }
 
@@ -212,12 +213,12 @@ impl Role {
         if let Err(error) = self.access.require(organization::Permission::MembersInvite) {
             return Some(Err(error));
         }
-        Some(self.access.invitations_with(ctx, self.row.role_id).await)
+        Some(Box::pin(self.access.invitations_with(ctx, self.row.role_id)).await)
     }
 
     /// The sequence of the last event about it; what `expectedVersion` of `updateRole` and `deleteRole` is compared
     /// with.
-    async fn version(&self) -> i64 {
+    fn version(&self) -> i64 {
         self.row.version
     }
 

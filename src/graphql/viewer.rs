@@ -62,7 +62,7 @@ impl Viewer {
                 let own = store(ctx)?.lookups.organizations.find((organization, None)).await;
                 let rows: Vec<_> = own.or_internal(ctx)?.into_iter().collect();
                 let total = rows.len() as u64;
-                (Page { rows, has_next: false, has_previous: false }, Some(total))
+                (Page { rows, has_next: false, has_previous: false, total: None }, Some(total))
             }
             Principal::User { user, .. } => {
                 let page = profile::page_of_user(database, user, &window).await.or_internal(ctx)?;
@@ -76,7 +76,7 @@ impl Viewer {
             }
         };
         let rows = page.rows.into_iter().filter_map(|row| Access::of(self.0, row)).map(Arc::new).collect();
-        let page = Page { rows, has_next: page.has_next, has_previous: page.has_previous };
+        let page = Page { rows, has_next: page.has_next, has_previous: page.has_previous, total: None };
         Ok(Connection::new(page, total, organization_edge))
     }
 

@@ -22,7 +22,7 @@ mod socket;
 
 pub use connections::{room, serve};
 
-use std::{net::SocketAddr, panic::AssertUnwindSafe, str::FromStr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, ops::Deref, panic::AssertUnwindSafe, str::FromStr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -60,9 +60,12 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 /// The header that names a request, in and out.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What every handler stands on.
+/// What every handler stands on. A request takes it along some five times on its way, so it is one thing to take.
 #[derive(Clone)]
-pub struct Api {
+pub struct Api(Arc<Parts>);
+
+/// What an [`Api`] is made of.
+pub struct Parts {
     /// The schema.
     pub schema: ApiSchema,
     /// Commands, and the store behind them.
@@ -74,7 +77,7 @@ pub struct Api {
     /// The access that open subscriptions stand on.
     pub watch: Watch,
     /// How it is served.
-    pub settings: Arc<Settings>,
+    pub settings: Settings,
     decoding: logos::Decoding,
     stop: watch::Sender<bool>,
 }
@@ -139,6 +142,14 @@ impl Stopping {
     }
 }
 
+impl Deref for Api {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
 impl Api {
     /// The handlers' common ground.
     pub fn new(commands: Commands, usage: Usage, settings: Settings) -> Self {
@@ -151,16 +162,16 @@ impl Api {
             public_url: settings.public_url.clone(),
             watch: watch.clone(),
         };
-        Self {
+        Self(Arc::new(Parts {
             schema: schema(services),
             commands,
             usage,
             limits,
             watch,
-            settings: Arc::new(settings),
+            settings,
             decoding: logos::Decoding::default(),
             stop: watch::Sender::new(false),
-        }
+        }))
     }
 
     fn stopping(&self) -> Stopping {

@@ -67,6 +67,8 @@ pub struct Page<T> {
     pub has_next: bool,
     /// Whether there are rows before it.
     pub has_previous: bool,
+    /// How many rows the whole list has, where that was counted along.
+    pub total: Option<u64>,
 }
 
 impl Window {
@@ -113,10 +115,10 @@ impl Window {
         let more = rows.len() > self.limit as usize;
         rows.truncate(self.limit as usize);
         match self.end {
-            End::First => Page { rows, has_next: more, has_previous: self.after.is_some() },
+            End::First => Page { rows, has_next: more, has_previous: self.after.is_some(), total: None },
             End::Last => {
                 rows.reverse();
-                Page { rows, has_next: self.before.is_some(), has_previous: more }
+                Page { rows, has_next: self.before.is_some(), has_previous: more, total: None }
             }
         }
     }

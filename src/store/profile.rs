@@ -31,6 +31,7 @@ pub struct OrganizationRow {
     pub default_role_id: Uuid,
     pub created_at: Timestamp,
     pub version: i64,
+    pub member_count: i64,
     pub member_status: Option<String>,
     pub joined_at: Option<Timestamp>,
     #[sqlx(flatten)]
@@ -38,7 +39,7 @@ pub struct OrganizationRow {
 }
 
 const COLUMNS: &str = "o.organization_id, o.kind, o.name, o.description, o.logo, o.certification, \
-     o.default_role_id, o.created_at, o.version, m.status AS member_status, m.joined_at";
+     o.default_role_id, o.created_at, o.version, o.member_count, m.status AS member_status, m.joined_at";
 
 /// Organizations, each as somebody meets it, in one indexed read.
 pub async fn find(

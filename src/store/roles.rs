@@ -34,11 +34,16 @@ pub(super) const JOINED: &str = "r.role_id, r.key AS role_key, r.name AS role_na
 impl JoinedRole {
     /// The role, where there is one.
     pub fn row(&self) -> Option<RoleRow> {
+        self.clone().into_row()
+    }
+
+    /// The same, without a copy of its texts.
+    pub fn into_row(self) -> Option<RoleRow> {
         Some(RoleRow {
             role_id: self.role_id?,
-            key: self.role_key.clone()?,
-            name: self.role_name.clone()?,
-            description: self.role_description.clone(),
+            key: self.role_key?,
+            name: self.role_name?,
+            description: self.role_description,
             level: self.role_level?,
             permissions: self.role_permissions?,
             owner: self.role_owner?,

@@ -229,26 +229,34 @@ impl Statement {
 
     /// Reads every row.
     pub async fn all<T: Row>(self, database: &Database) -> Result<Vec<T>, Error> {
-        if database.needs_transactions() {
-            let mut transaction = database.begin().await?;
-            let rows = self.all_in(&mut transaction).await?;
-            transaction.commit().await?;
-            return Ok(rows);
-        }
-        let Self { text, values, kept } = self;
-        Ok(on!(database, |pool| bound!(sqlx::query_as(&text).persistent(kept), values).fetch_all(pool).await)?)
+        // What waits for a statement has room for it, and so has what waits for that, up to each field of an answer. In a
+        // box it takes its room once.
+        Box::pin(async move {
+            if database.needs_transactions() {
+                let mut transaction = database.begin().await?;
+                let rows = self.all_in(&mut transaction).await?;
+                transaction.commit().await?;
+                return Ok(rows);
+            }
+            let Self { text, values, kept } = self;
+            Ok(on!(database, |pool| bound!(sqlx::query_as(&text).persistent(kept), values).fetch_all(pool).await)?)
+        })
+        .await
     }
 
     /// Reads one row, if there is one.
     pub async fn optional<T: Row>(self, database: &Database) -> Result<Option<T>, Error> {
-        if database.needs_transactions() {
-            let mut transaction = database.begin().await?;
-            let row = self.optional_in(&mut transaction).await?;
-            transaction.commit().await?;
-            return Ok(row);
-        }
-        let Self { text, values, kept } = self;
-        Ok(on!(database, |pool| bound!(sqlx::query_as(&text).persistent(kept), values).fetch_optional(pool).await)?)
+        Box::pin(async move {
+            if database.needs_transactions() {
+                let mut transaction = database.begin().await?;
+                let row = self.optional_in(&mut transaction).await?;
+                transaction.commit().await?;
+                return Ok(row);
+            }
+            let Self { text, values, kept } = self;
+            Ok(on!(database, |pool| bound!(sqlx::query_as(&text).persistent(kept), values).fetch_optional(pool).await)?)
+        })
+        .await
     }
 
     /// Reads one number.

@@ -258,6 +258,10 @@ both_databases! {
                 let page = filter.page(world.database(), order, &ALL).await.unwrap();
                 assert_eq!(page.rows.iter().map(line).collect::<Vec<_>>(), expected, "{search:?}");
                 assert_eq!(filter.count(world.database()).await.unwrap(), expected.len() as u64, "{search:?}");
+                // What is found today is counted along with the page.
+                let all = (as_of.is_none() && !expected.is_empty()).then_some(expected.len() as u64);
+                let some = Window { limit: 1, ..ALL };
+                assert_eq!(filter.page(world.database(), order, &some).await.unwrap().total, all, "{search:?}");
                 hits += expected.len();
             }
         }

@@ -1,11 +1,16 @@
 //! Members: their rows, their history, and the pages that read them.
 
+mod periods;
+
+pub use periods::{PeriodRow, periods, periods_statement};
+
 use uuid::Uuid;
 
 use super::{
     Database, Error,
     aggregate::Recorded,
     database::like_pattern,
+    number,
     page::{Direction, Key, Page, Position, Window},
     roles::{JOINED, JoinedRole},
     statement::{Statement, Value},
@@ -20,7 +25,6 @@ use crate::domain::{
 #[derive(Clone, Debug, sqlx::FromRow)]
 #[expect(missing_docs, reason = "the columns of the tables")]
 pub struct MemberRow {
-    pub organization_id: Uuid,
     pub user_id: Uuid,
     pub status: String,
     pub joined_at: Timestamp,
@@ -35,6 +39,14 @@ pub struct MemberRow {
     pub avatar_url: Option<String>,
     #[sqlx(flatten)]
     pub role: JoinedRole,
+}
+
+/// A member that was found, with how many were.
+#[derive(sqlx::FromRow)]
+struct FoundRow {
+    #[sqlx(flatten)]
+    member: MemberRow,
+    total: i64,
 }
 
 /// What a list of members is ordered by.
@@ -70,8 +82,9 @@ pub struct Filter {
     pub as_of: Option<u64>,
 }
 
-const PERSON: &str =
-    "m.organization_id, m.user_id, m.last_login_at, m.name_key, m.email_key, u.name, u.email, u.avatar_url";
+const PERSON: &str = "m.user_id, m.last_login_at, m.name_key, m.email_key, u.name, u.email, u.avatar_url";
+const JOINS: &str = " JOIN users u ON u.user_id = m.user_id \
+     JOIN roles r ON r.organization_id = m.organization_id AND r.role_id = m.role_id";
 const STATE: &str = "{state}.status, {state}.joined_at, {state}.invited_by_kind, {state}.invited_by_id";
 
 impl Filter {
@@ -120,16 +133,18 @@ impl Filter {
         }
     }
 
-    fn select(&self) -> Statement {
+    /// What is read of a member.
+    fn columns(&self) -> String {
         let state = STATE.replace("{state}", self.state());
         // Each event about a member begins a period of theirs.
         let version = if self.as_of.is_some() { "h.from_sequence AS version" } else { "m.version" };
-        let mut statement = Statement::new(format!("SELECT {PERSON}, {JOINED}, {state}, {version}"));
+        format!("SELECT {PERSON}, {JOINED}, {state}, {version}")
+    }
+
+    fn select(&self) -> Statement {
+        let mut statement = Statement::new(self.columns());
         let joins = match self.as_of {
-            None => {
-                " JOIN users u ON u.user_id = m.user_id \
-                 JOIN roles r ON r.organization_id = m.organization_id AND r.role_id = m.role_id"
-            }
+            None => JOINS,
             // The role as it was then, deleted since or not.
             Some(_) => {
                 " JOIN users u ON u.user_id = m.user_id \
@@ -152,6 +167,9 @@ impl Filter {
             OrderField::JoinedAt => &joined,
             OrderField::LastLoginAt => "m.last_login_at",
         };
+        if self.counts_along() {
+            return self.search_statement(column, direction, window);
+        }
         let mut statement = self.select();
         match self.as_of {
             // The list is read from the periods, and nobody had joined then who joined later.
@@ -172,15 +190,52 @@ impl Filter {
         order: (OrderField, Direction),
         window: &Window,
     ) -> Result<Page<MemberRow>, Error> {
-        Ok(window.page(self.page_statement(order, window).all(database).await?))
+        let statement = self.page_statement(order, window);
+        if self.counts_along() {
+            let rows: Vec<FoundRow> = statement.all(database).await?;
+            let total = rows.first().map(|found| number(found.total));
+            return Ok(Page { total, ..window.page(rows.into_iter().map(|found| found.member).collect()) });
+        }
+        Ok(window.page(statement.all(database).await?))
+    }
+
+    /// Whether a page says how many there are in the whole list, because all of them are looked at for it.
+    const fn counts_along(&self) -> bool {
+        self.search.is_some() && self.as_of.is_none()
+    }
+
+    /// The statement of a page of what a search finds: all of it first, from the index that has the texts and little else,
+    /// and of that only the page is read as a whole. In the order of the list one would have to read each member for its
+    /// text.
+    fn search_statement(&self, key: &str, direction: Direction, window: &Window) -> Statement {
+        let mut statement = Statement::new(format!("WITH found AS MATERIALIZED (SELECT m.user_id, {key} AS key"));
+        self.push_from(&mut statement, "");
+        statement.push(&format!(") {}, (SELECT COUNT(*) FROM found) AS total", self.columns()));
+        statement.push(" FROM (SELECT key, user_id FROM found WHERE TRUE");
+        window.push_to(&mut statement, &["key", "user_id"], direction);
+        // A cross join, because SQLite takes its tables in this order then.
+        statement.push(") AS place CROSS JOIN members m").push(JOINS);
+        statement.push(" WHERE m.organization_id = $1 AND m.user_id = place.user_id");
+        window.push_order_of_all(&mut statement, &["place.key", "place.user_id"], direction);
+        statement
     }
 
     /// The statement that counts.
     pub fn count_statement(&self) -> Statement {
-        // Of whom the organization keeps the number.
-        if *self == Self::present(self.organization) {
-            let text = "SELECT member_count FROM organizations WHERE organization_id = $1";
-            return Statement::new(text).bind(self.organization.0);
+        if *self == (Self { as_of: self.as_of, ..Self::present(self.organization) }) {
+            return match self.as_of {
+                // Of whom the organization keeps the number.
+                None => Statement::new("SELECT member_count FROM organizations WHERE organization_id = $1")
+                    .bind(self.organization.0),
+                // The same number as it was: each who joined, less each who went.
+                Some(sequence) => Statement::new(
+                    "SELECT COALESCE(SUM(CASE event_type WHEN 'member.joined' THEN 1 ELSE -1 END), 0) \
+                     FROM audit_entries WHERE organization_id = $1 \
+                     AND event_type IN ('member.joined', 'member.left', 'member.removed') AND sequence <= $2",
+                )
+                .bind(self.organization.0)
+                .bind(sequence),
+            };
         }
         let mut statement = Statement::new("SELECT COUNT(*)");
         self.push_from(&mut statement, "");
@@ -202,6 +257,11 @@ impl Filter {
 }
 
 impl MemberRow {
+    /// Who invited them; nobody, if they made the organization.
+    pub fn invited_by(&self) -> Option<Actor> {
+        Actor::from_parts(self.invited_by_kind.as_deref()?, self.invited_by_id?)
+    }
+
     /// Where the row stands in a list of this order.
     pub fn position(&self, field: OrderField) -> Position {
         let key = match field {
@@ -212,43 +272,6 @@ impl MemberRow {
         };
         Position { key, id: Some(self.user_id) }
     }
-}
-
-/// A period in which a member's role and status stayed the same.
-#[derive(Clone, Debug, sqlx::FromRow)]
-#[expect(missing_docs, reason = "the columns of the tables")]
-pub struct PeriodRow {
-    pub status: String,
-    pub from_at: Timestamp,
-    pub until_at: Option<Timestamp>,
-    pub actor_kind: String,
-    pub actor_id: Uuid,
-    #[sqlx(flatten)]
-    pub role: JoinedRole,
-}
-
-impl PeriodRow {
-    /// Who made the change that it began with; `None` for a kind nobody has written.
-    pub fn actor(&self) -> Option<Actor> {
-        Actor::from_parts(&self.actor_kind, self.actor_id)
-    }
-}
-
-/// The latest periods of a member, newest first, at most 100, each with who made the change that it began with.
-pub async fn periods(database: &Database, organization: OrganizationId, user: UserId) -> Result<Vec<PeriodRow>, Error> {
-    periods_statement(organization, user).all(database).await
-}
-
-/// The statement of a member's periods.
-pub fn periods_statement(organization: OrganizationId, user: UserId) -> Statement {
-    Statement::new(format!(
-        "SELECT h.status, h.from_at, h.until_at, a.actor_kind, a.actor_id, {JOINED} FROM member_history h \
-         JOIN roles r ON r.organization_id = h.organization_id AND r.role_id = h.role_id \
-         JOIN audit_entries a ON a.organization_id = h.organization_id AND a.sequence = h.from_sequence \
-         WHERE h.organization_id = $1 AND h.user_id = $2 ORDER BY h.from_sequence DESC LIMIT 100"
-    ))
-    .bind(organization.0)
-    .bind(user.0)
 }
 
 /// The person's row is held by the transaction, so that a rename at the same moment is not missed by both sides.
