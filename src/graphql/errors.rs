@@ -4,6 +4,7 @@
 use std::future::Future;
 
 use async_graphql::{Context, Enum, Error, ErrorExtensions, ID, Result, SimpleObject, Value, resolver_utils::EnumType};
+use futures_util::future::BoxFuture;
 
 use super::roles::Permission;
 use crate::{
@@ -237,16 +238,23 @@ macro_rules! payloads {
 pub(crate) use payloads;
 
 /// Runs a mutation: refusals become user errors, everything else a top-level error.
-pub async fn answer<P: Payload>(ctx: &Context<'_>, work: impl Future<Output = Result<P, Stop>>) -> Result<P> {
-    match work.await {
-        Ok(payload) => Ok(payload),
-        Err(Stop::Refused(refusals)) => {
-            let mut payload = P::default();
-            payload.user_errors().extend(refusals.iter().map(|refusal| user_error(ctx, refusal)));
-            Ok(payload)
+pub fn answer<'a, P: Payload + Send + 'a>(
+    ctx: &'a Context<'_>,
+    work: impl Future<Output = Result<P, Stop>> + Send + 'a,
+) -> impl Future<Output = Result<P>> + Send {
+    // The engine keeps room for the largest of all mutations, for each of them: what they do stands elsewhere.
+    let work: BoxFuture<'a, Result<P, Stop>> = Box::pin(work);
+    async move {
+        match work.await {
+            Ok(payload) => Ok(payload),
+            Err(Stop::Refused(refusals)) => {
+                let mut payload = P::default();
+                payload.user_errors().extend(refusals.iter().map(|refusal| user_error(ctx, refusal)));
+                Ok(payload)
+            }
+            Err(Stop::Store(error)) => Err(internal(ctx, &error)),
+            Err(Stop::Failed(error)) => Err(error),
         }
-        Err(Stop::Store(error)) => Err(internal(ctx, &error)),
-        Err(Stop::Failed(error)) => Err(error),
     }
 }
 

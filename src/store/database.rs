@@ -21,9 +21,9 @@ const READERS: u32 = 8;
 const ROW_BUFFER: usize = 256;
 const POSTGRES_CONNECTIONS: u32 = 16;
 const APPENDERS: u32 = 2;
-/// How long a statement waits for a lock in PostgreSQL: no longer than its request lives.
 /// How long a connection is idle before it is asked whether it lives; one that was used a moment ago is not.
 const UNTESTED: Duration = Duration::from_secs(1);
+/// How long a statement waits for a lock in PostgreSQL: no longer than its request lives.
 const LOCK_TIMEOUT: &str = "8s";
 const APPEND_LOCK_TIMEOUT: &str = "100ms";
 
@@ -148,12 +148,9 @@ impl Database {
     }
 
     fn postgres(options: &PgConnectOptions, pooling: Pooling, patience: Duration) -> Self {
-        let pool = |size, lock_timeout| {
+        let pool = |size, settings: &[(&str, &str)]| {
             let options = match pooling {
-                // A plan is made once: each of our statements has one that is good for all values.
-                Pooling::Session => {
-                    options.clone().options([("lock_timeout", lock_timeout), ("plan_cache_mode", "force_generic_plan")])
-                }
+                Pooling::Session => options.clone().options(settings.iter().copied()),
                 Pooling::Transaction => options.clone(),
             };
             let pool = PgPoolOptions::new().max_connections(size).acquire_timeout(patience).test_before_acquire(false);
@@ -167,8 +164,13 @@ impl Database {
             });
             tested.connect_lazy_with(options)
         };
-        let (pool, appender) = (pool(POSTGRES_CONNECTIONS, LOCK_TIMEOUT), pool(APPENDERS, APPEND_LOCK_TIMEOUT));
-        Self::Postgres { pool, appender, pooling }
+        // What appends finds its rows by their keys, whatever the values: a plan is made once.
+        let appending = [("lock_timeout", APPEND_LOCK_TIMEOUT), ("plan_cache_mode", "force_generic_plan")];
+        Self::Postgres {
+            pool: pool(POSTGRES_CONNECTIONS, &[("lock_timeout", LOCK_TIMEOUT)]),
+            appender: pool(APPENDERS, &appending),
+            pooling,
+        }
     }
 
     /// The URL of the embedded default in a data directory.
