@@ -116,8 +116,6 @@ impl Database {
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Full)
                 .foreign_keys(true)
-                // Rows that a connection's thread reads ahead: a page and one more.
-                .row_buffer_size(128)
                 .busy_timeout(Duration::from_secs(5))
                 .pragma("secure_delete", "ON")
                 .row_buffer_size(ROW_BUFFER)
