@@ -283,7 +283,7 @@ impl<'a> Stage<'a> {
         }
         if self.options.wants("pgbench-page") {
             let load = pgbench::page(cluster, "orgledger", self.world.crowd, run)?;
-            let what = "pgbench: the statements of the page and its totalCount";
+            let what = "pgbench: the statement of the page";
             keep(report, Row::of("pgbench-page", what, (self.name, CLIENTS), &load));
         }
         for (key, shared, what) in [
