@@ -27,6 +27,7 @@ use std::{
 };
 
 use clap::Parser;
+use mimalloc::MiMalloc;
 use orgledger::store::{Database, statement::Statement};
 use tempfile::TempDir;
 
@@ -39,6 +40,10 @@ use self::{
     seed::{CLIENTS, World},
     server::Server,
 };
+
+/// The server's own, so that what it is compared with, which this program serves, has no worse one.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// What to measure, and for how long.
 #[derive(Parser)]
