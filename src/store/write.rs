@@ -153,8 +153,9 @@ impl Write {
             text += if at == 0 { "WITH " } else { ", " };
             text += &first.relation_of_arrays(&v, behind);
             behind += first.values.len();
-            let body = first.body(&v);
-            text += &if at + 1 < firsts.len() { format!(", w{at} AS ({body})") } else { format!(" {body}") };
+            let (begin, end) =
+                if at + 1 < firsts.len() { (format!(", w{at} AS ("), ")") } else { (" ".to_owned(), "") };
+            text.extend([&begin, &*first.body(&v), end]);
         }
         text
     }
