@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
 
-/// A row that SQLite's thread reads is freed by the one that answers, thousands of times a second; glibc takes locks for that.
+/// What one thread takes, another frees, thousands of times a second; glibc takes locks for that.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
