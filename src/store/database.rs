@@ -21,6 +21,8 @@ const READERS: u32 = 8;
 const ROW_BUFFER: usize = 256;
 const POSTGRES_CONNECTIONS: u32 = 16;
 const APPENDERS: u32 = 2;
+/// How long a connection is idle before it is asked whether it lives; one that was used a moment ago is not.
+const UNTESTED: Duration = Duration::from_secs(1);
 /// How long a statement waits for a lock in PostgreSQL: no longer than its request lives.
 const LOCK_TIMEOUT: &str = "8s";
 const APPEND_LOCK_TIMEOUT: &str = "100ms";
@@ -149,8 +151,16 @@ impl Database {
                 Pooling::Session => options.clone().options(settings.iter().copied()),
                 Pooling::Transaction => options.clone(),
             };
-            // A connection is tested before each use: a database that is silent is found while waiting for it, in time.
-            PgPoolOptions::new().max_connections(size).acquire_timeout(patience).connect_lazy_with(options)
+            let pool = PgPoolOptions::new().max_connections(size).acquire_timeout(patience).test_before_acquire(false);
+            let tested = pool.before_acquire(|connection, of| {
+                Box::pin(async move {
+                    if of.idle_for > UNTESTED {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            });
+            tested.connect_lazy_with(options)
         };
         // What appends finds its rows by their keys, whatever the values: a plan is made once.
         let appending = [("lock_timeout", APPEND_LOCK_TIMEOUT), ("plan_cache_mode", "force_generic_plan")];
@@ -339,8 +349,8 @@ async fn migrate_at_once(pool: &PgPool) -> Result<(), Error> {
     Ok(transaction.commit().await?)
 }
 
-/// Lets the work come to its end though whoever waits for it goes away, and is an error where it panics. sqlx forgets a BEGIN or a COMMIT that is dropped
-/// half-way, and gives the connection, which is inside a transaction then, to the next one.
+/// Lets the work come to its end though whoever waits for it goes away, and is an error where it panics. sqlx forgets a
+/// BEGIN or a COMMIT that is dropped half-way, and gives the connection, which is inside a transaction then, to the next one.
 pub(super) async fn undisturbed<T: Send + 'static>(
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {

@@ -70,8 +70,9 @@ pub async fn organizations(database: &Database, user: UserId) -> Result<Vec<(Org
 }
 
 /// The letters that may say something of a person: those to them, the invitations that they sent, and what others were
-/// told of their organizations.
+/// told of their organizations. They are looked for in all letters, which takes what time it takes.
 pub async fn letters(database: &Database, user: UserId) -> Result<Vec<Uuid>, Error> {
+    let mut transaction = database.snapshot().await?;
     let rows: Vec<(Uuid,)> = Statement::new(format!(
         "SELECT letter_id FROM outbox WHERE (organization_id, subject_id) IN \
          (SELECT organization_id, invitation_id FROM user_invitations WHERE user_id = $1) \
@@ -82,7 +83,7 @@ pub async fn letters(database: &Database, user: UserId) -> Result<Vec<Uuid>, Err
           AND event_type IN ('invitation.sent', 'invitation.resent'))"
     ))
     .bind(user.0)
-    .all(database)
+    .all_in(&mut transaction)
     .await?;
     Ok(rows.into_iter().map(|(id,)| id).collect())
 }

@@ -4,10 +4,7 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::{
-    Database, Error, aggregate, number,
-    statement::{Statement, Value},
-};
+use super::{Database, Error, aggregate, number, statement::Statement};
 use crate::domain::{OrganizationId, UserId, organization::Event};
 
 /// What a letter about a membership is made of.
@@ -58,17 +55,11 @@ pub async fn find(database: &Database, about: &[About]) -> Result<HashMap<About,
     }
     let mut statement = Statement::new(
         "SELECT o.organization_id, u.user_id, e.sequence, e.event_type, e.event_version, e.payload, \
-         o.name AS organization_name, r.name AS role_name, u.email, u.name FROM (VALUES ",
+         o.name AS organization_name, r.name AS role_name, u.email, u.name FROM ",
     );
-    let mut separator = "";
-    for (organization, user, sequence) in about {
-        let row = [organization.0.into(), user.0.into(), Value::from(*sequence)];
-        statement.push(separator).push_list(row);
-        separator = ", ";
-    }
-    // SQLite keeps the order of a cross join.
-    statement.push(
-        ") AS asked CROSS JOIN organizations o CROSS JOIN users u CROSS JOIN events e \
+    let row = |(organization, user, sequence): &About| [organization.0.into(), user.0.into(), (*sequence).into()];
+    statement.push_asked(about.iter().map(row)).push(
+        " CROSS JOIN organizations o CROSS JOIN users u CROSS JOIN events e \
          LEFT JOIN member_history h ON h.organization_id = o.organization_id AND h.user_id = u.user_id \
              AND h.from_sequence = e.sequence \
          LEFT JOIN roles r ON r.organization_id = h.organization_id AND r.role_id = h.role_id \

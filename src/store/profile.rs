@@ -10,7 +10,7 @@ use super::{
     page::{Direction, Page, Window},
     projection,
     roles::{self, JOINED},
-    statement::{Statement, Value},
+    statement::Statement,
     write::Write,
 };
 use crate::domain::{
@@ -52,15 +52,12 @@ pub async fn find(
         #[sqlx(flatten)]
         organization: OrganizationRow,
     }
-    let mut statement = Statement::new(format!("SELECT asked.column2 AS asked_by, {COLUMNS}, {JOINED} FROM (VALUES "));
-    let mut separator = "";
-    for (organization, user) in asked {
-        statement.push(separator).push_list([Value::from(organization.0), user.map(|user| user.0).into()]);
-        separator = ", ";
-    }
-    // SQLite keeps the order of a cross join, and would read all organizations in that of another.
-    statement.push(
-        ") AS asked CROSS JOIN organizations o \
+    let mut statement = Statement::new(format!("SELECT asked.column2 AS asked_by, {COLUMNS}, {JOINED} FROM "));
+    let row = |(organization, user): &(OrganizationId, Option<UserId>)| {
+        [organization.0.into(), user.map(|user| user.0).into()]
+    };
+    statement.push_asked(asked.iter().map(row)).push(
+        " CROSS JOIN organizations o \
          LEFT JOIN members m ON m.organization_id = o.organization_id AND m.user_id = asked.column2 \
          LEFT JOIN roles r ON r.organization_id = m.organization_id AND r.role_id = m.role_id \
          WHERE o.organization_id = asked.column1",

@@ -1,11 +1,15 @@
 //! What credentials may do in organizations at this moment, many in one statement: for what goes on after it was
 //! opened, and has to end when its access does.
 
-use std::{collections::HashMap, iter::repeat_n};
+use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::{Database, Error, sessions::IDLE_LIFETIME, statement::Statement};
+use super::{
+    Database, Error,
+    sessions::IDLE_LIFETIME,
+    statement::{Statement, Value},
+};
 use crate::domain::{ApiKeyId, OrganizationId, SessionId, Timestamp, UserId, organization::Permissions};
 
 /// A credential that something was opened with.
@@ -82,16 +86,10 @@ async fn read(
         .map(|(id, organization, bits)| (id, OrganizationId(organization), Permissions::from_bits(bits))))
 }
 
-/// The list of pairs that a statement begins with, joined to these tables. The last one stands there again and again, so
-/// that lists of ten lengths are all that a connection has to keep prepared. SQLite keeps the order of a cross join, and
-/// would read all members in that of another.
+/// The list of pairs that a statement begins with, joined to these tables.
 fn pairs(statement: &mut Statement, pairs: &[(Uuid, Uuid)], tables: &str) {
-    statement.push(" FROM (VALUES ");
-    let filled = pairs.iter().chain(repeat_n(pairs.last(), pairs.len().next_power_of_two() - pairs.len()).flatten());
-    for (index, (id, organization)) in filled.enumerate() {
-        statement.push(if index == 0 { "" } else { ", " }).push_list([*id, *organization]);
-    }
-    statement.push(") AS asked").push(tables).push(" WHERE ");
+    let rows = pairs.iter().map(|(id, organization)| [Value::from(*id), (*organization).into()]);
+    statement.push(" FROM ").push_asked(rows).push(tables).push(" WHERE ");
 }
 
 /// The statement about sessions.

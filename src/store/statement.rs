@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::{
     Error,
     database::{Database, Transaction, on, within},
+    in_time,
 };
 use crate::{
     domain::{
@@ -208,6 +209,21 @@ impl Statement {
         self.push(if separator == "(" { "(NULL)" } else { ")" })
     }
 
+    /// Adds `(VALUES (value, …), …) AS asked`, a relation of `column1`, `column2` and so on; there must be a row. The last
+    /// stands there again and again, up to a power of two, so that lists of some ten lengths are all that a connection has
+    /// to keep prepared. SQLite joins tables in the order of a cross join, and would read whole tables in another.
+    pub fn push_asked<const N: usize>(&mut self, rows: impl IntoIterator<Item = [Value; N]>) -> &mut Self {
+        let mut rows: Vec<_> = rows.into_iter().collect();
+        if let Some(last) = rows.last().cloned() {
+            rows.resize(rows.len().next_power_of_two(), last);
+        }
+        self.push("(VALUES ");
+        for (index, row) in rows.into_iter().enumerate() {
+            self.push(if index == 0 { "" } else { ", " }).push_list(row);
+        }
+        self.push(") AS asked")
+    }
+
     /// Adds `(value, value, …)` by place, which SQLite alone understands. There a number is a name, which is looked up among
     /// all those before it.
     pub(super) fn push_row(&mut self, values: Vec<Value>) -> &mut Self {
@@ -227,11 +243,11 @@ impl Statement {
         Self { text: format!("{words} {}", self.text), ..self }
     }
 
-    /// Reads every row.
+    /// Reads every row, in the time that a request has for it.
     pub async fn all<T: Row>(self, database: &Database) -> Result<Vec<T>, Error> {
         // What waits for a statement has room for it, and so has what waits for that, up to each field of an answer. In a
         // box it takes its room once.
-        Box::pin(async move {
+        Box::pin(in_time(async move {
             if database.needs_transactions() {
                 let mut transaction = database.begin().await?;
                 let rows = self.all_in(&mut transaction).await?;
@@ -240,13 +256,13 @@ impl Statement {
             }
             let Self { text, values, kept } = self;
             Ok(on!(database, |pool| bound!(sqlx::query_as(&text).persistent(kept), values).fetch_all(pool).await)?)
-        })
+        }))
         .await
     }
 
-    /// Reads one row, if there is one.
+    /// Reads one row, if there is one, in the time that a request has for it.
     pub async fn optional<T: Row>(self, database: &Database) -> Result<Option<T>, Error> {
-        Box::pin(async move {
+        Box::pin(in_time(async move {
             if database.needs_transactions() {
                 let mut transaction = database.begin().await?;
                 let row = self.optional_in(&mut transaction).await?;
@@ -255,7 +271,7 @@ impl Statement {
             }
             let Self { text, values, kept } = self;
             Ok(on!(database, |pool| bound!(sqlx::query_as(&text).persistent(kept), values).fetch_optional(pool).await)?)
-        })
+        }))
         .await
     }
 
