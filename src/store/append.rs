@@ -109,7 +109,8 @@ impl Append {
         Ok(batches)
     }
 
-    /// The letters that tell of it, and what makes a repetition recognizable. Letters are of different things, so each is a list of its own.
+    /// The letters that tell of it, and what makes a repetition recognizable. Letters are of different things, so each is a
+    /// list of its own.
     fn consequences(&self) -> Batch {
         let letters = self.events.iter().filter_map(|recorded| Some(self.letter(recorded)?.enqueue(self.now)));
         let mut lists: Vec<_> = letters.map(|letter| vec![letter]).collect();

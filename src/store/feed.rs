@@ -79,7 +79,8 @@ impl Feed {
         let found = self.with(|heads| {
             let Followed { pages, .. } = heads.get_mut(&organization)?;
             pages.retain(|page| page.strong_count() > 0);
-            let fits = |page: &Arc<Page>| page.after == after && (page.head >= head || page.is_full());
+            let knows = |page: &Arc<Page>| page.head >= head || page.is_full();
+            let fits = |page: &Arc<Page>| page.after == after && knows(page) && !page.has_failed();
             let found = pages.iter().filter_map(Weak::upgrade).find(fits);
             if found.is_none() {
                 pages.push(Arc::downgrade(&new));
@@ -165,6 +166,10 @@ impl Page {
 
     fn found(&self) -> Option<&Named> {
         self.read.get().and_then(|read| read.as_ref().ok())
+    }
+
+    fn has_failed(&self) -> bool {
+        self.read.get().is_some_and(Result::is_err)
     }
 
     /// The events, in order; none where there are none, or where they are not read.

@@ -69,9 +69,7 @@ impl NewLetter {
         let said = [&organization.as_bytes()[..], &self.generation.to_be_bytes(), kind].concat();
         Uuid::new_v5(&self.subject, &said)
     }
-}
 
-impl NewLetter {
     /// Puts the letter into the outbox; one that is there already stays as it is.
     pub(super) fn enqueue(&self, now: Timestamp) -> Write {
         self.place(now, now, None)

@@ -5,14 +5,12 @@
 //! so that the text is the same for one row and for a hundred; SQLite gets a list of rows.
 //!
 //! *Promises.* The writes of a list run in their order. Those of different lists run in any order, so no list may depend
-//! on another: each is of an organization of its own, or of an object of its own within one.
+//! on another: each is of an organization of its own, of an object of its own within one, or of tables of its own.
 //!
 //! *Limits.* SQLite takes [`ROWS`] rows at once; a statement of several is prepared anew each time, because there would be
 //! too many to keep.
 
 use std::{borrow::Cow, collections::VecDeque, mem::discriminant};
-
-use sqlx::PgConnection;
 
 use super::{
     Error,
@@ -139,22 +137,16 @@ impl Write {
         format!("{v}({}) AS (SELECT * FROM UNNEST({}))", self.columns.join(", "), arrays.join(", "))
     }
 
-    /// The text for PostgreSQL, whatever the number of rows.
-    fn text_of_arrays(&self) -> String {
-        format!("WITH {} {}", self.relation_of_arrays("v", 0), self.body("v"))
-    }
-
-    /// The text for PostgreSQL that writes rows of several shapes, each to a table of its own.
-    fn text_of_several(firsts: &[&Self]) -> String {
-        let mut text = String::new();
+    /// The text for PostgreSQL, whatever the number of rows; of several shapes, each to a table of its own, too.
+    fn text_of_arrays(shapes: &[&Self]) -> String {
+        let mut text = String::from("WITH ");
         let mut behind = 0;
-        for (at, first) in firsts.iter().enumerate() {
-            let v = format!("v{at}");
-            text += if at == 0 { "WITH " } else { ", " };
+        for (at, first) in shapes.iter().enumerate() {
+            let is_last = at + 1 == shapes.len();
+            let v = if is_last { "v".to_owned() } else { format!("v{at}") };
             text += &first.relation_of_arrays(&v, behind);
             behind += first.values.len();
-            let (begin, end) =
-                if at + 1 < firsts.len() { (format!(", w{at} AS ("), ")") } else { (" ".to_owned(), "") };
+            let (begin, end) = if is_last { (" ".to_owned(), "") } else { (format!(", w{at} AS ("), "), ") };
             text.extend([&begin, &*first.body(&v), end]);
         }
         text
@@ -240,7 +232,7 @@ pub(super) async fn run_returning<T: Row>(
     match transaction {
         Transaction::Postgres(connection, _) => {
             let Some(first) = rows.first() else { return Ok(Vec::new()) };
-            let text = first.text_of_arrays() + returning;
+            let text = Write::text_of_arrays(&[first]) + returning;
             let query = bound!(sqlx::query_as(&text).persistent(kept), Write::columns_of(rows));
             Ok(query.fetch_all(&mut **connection).await?)
         }
@@ -254,35 +246,27 @@ pub(super) async fn run_returning<T: Row>(
     }
 }
 
-/// Writes rows of one shape; a conflict, where one that must be was not.
-async fn run_alike(transaction: &mut Transaction, rows: Vec<Write>) -> Result<(), Error> {
-    let must = rows.iter().filter(|row| row.must).count();
+/// Writes rows, each group of one shape; in PostgreSQL in one statement. A conflict, where a row that must be was not
+/// written: such rows are the only group.
+async fn run_groups(transaction: &mut Transaction, groups: Vec<Vec<Write>>) -> Result<(), Error> {
+    let must = groups.iter().flatten().filter(|row| row.must).count();
     let mut written = 0;
     let kept = transaction.keeps_statements();
     match transaction {
         Transaction::Postgres(connection, _) => {
-            let Some(first) = rows.first() else { return Ok(()) };
-            let text = first.text_of_arrays();
-            let query = bound!(sqlx::query(&text).persistent(kept), Write::columns_of(rows));
+            let shapes: Vec<_> = groups.iter().filter_map(|rows| rows.first()).collect();
+            let text = Write::text_of_arrays(&shapes);
+            let columns = groups.into_iter().flat_map(Write::columns_of);
+            let query = bound!(sqlx::query(&text).persistent(kept), columns);
             written += query.execute(&mut **connection).await?.rows_affected();
         }
         Transaction::Sqlite(_) => {
-            for statement in Write::statements_of_rows(rows, "") {
+            for statement in groups.into_iter().flat_map(|rows| Write::statements_of_rows(rows, "")) {
                 written += statement.run_in(transaction).await?;
             }
         }
     }
     if written < must as u64 { Err(Error::Conflict) } else { Ok(()) }
-}
-
-/// Writes rows of several shapes, each to a table of its own, in one statement of PostgreSQL.
-async fn run_beside(connection: &mut PgConnection, groups: Vec<Vec<Write>>, kept: bool) -> Result<(), Error> {
-    let firsts: Vec<_> = groups.iter().filter_map(|rows| rows.first()).collect();
-    let text = Write::text_of_several(&firsts);
-    bound!(sqlx::query(&text).persistent(kept), groups.into_iter().flat_map(Write::columns_of))
-        .execute(connection)
-        .await?;
-    Ok(())
 }
 
 /// Writes lists of different organizations or objects, each in its order. What is next in several lists is written at once.
@@ -292,7 +276,7 @@ pub(super) async fn run_all(
 ) -> Result<(), Error> {
     let mut lists = Lists(lists.into_iter().map(VecDeque::from).collect());
     while let Some(rows) = lists.take() {
-        run_alike(transaction, rows).await?;
+        run_groups(transaction, vec![rows]).await?;
     }
     Ok(())
 }
@@ -304,21 +288,12 @@ pub(super) async fn run_one(
     lists: impl IntoIterator<Item = Vec<Write>>,
 ) -> Result<(), Error> {
     let mut lists = Lists(lists.into_iter().map(VecDeque::from).collect());
-    let kept = transaction.keeps_statements();
     while let Some(rows) = lists.take() {
         let mut groups = vec![rows];
-        if let Transaction::Postgres(connection, _) = transaction {
-            while let Some(rows) = lists.take_beside(&groups) {
-                groups.push(rows);
-            }
-            if groups.len() > 1 {
-                run_beside(connection, groups, kept).await?;
-                continue;
-            }
+        while let Some(rows) = lists.take_beside(&groups) {
+            groups.push(rows);
         }
-        for rows in groups {
-            run_alike(transaction, rows).await?;
-        }
+        run_groups(transaction, groups).await?;
     }
     Ok(())
 }
@@ -327,7 +302,8 @@ pub(super) async fn run_one(
 struct Lists(Vec<VecDeque<Write>>);
 
 impl Lists {
-    /// What is next in the longest list, which has the most to do before it is where others are already, and what is like it.
+    /// What is next in the longest list, which has the most to do before it is where others are already, and what is like
+    /// it.
     fn take(&mut self) -> Option<Vec<Write>> {
         self.0.retain(|list| !list.is_empty());
         let like = self.0.iter().max_by_key(|list| list.len())?.front()?.clone();

@@ -112,10 +112,13 @@ impl World {
 async fn snapshot(store: &Store, organization: OrganizationId) -> Result<(), Failure> {
     store.ledger.view(organization, Freshness::Compared, |_| ()).await?;
     let taken = "SELECT COUNT(*) FROM snapshots WHERE organization_id = $1";
-    while Statement::new(taken).bind(organization.0).count(&store.database).await? == 0 {
+    for _ in 0..600 {
+        if Statement::new(taken).bind(organization.0).count(&store.database).await? > 0 {
+            return Ok(());
+        }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    Ok(())
+    Err("no snapshot was taken within a minute".into())
 }
 
 async fn key(store: &Store, owner: UserId, organization: OrganizationId) -> Result<String, Failure> {
