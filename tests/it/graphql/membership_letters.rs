@@ -1,11 +1,14 @@
 //! The letters about a membership: who is told what became of it, and that nobody is told what they did themselves.
 
+use chrono::TimeDelta;
+use orgledger::store::statement::Statement;
 use serde_json::json;
 
 use super::{
     acme::{ADA, Acme},
     roles::{holder, make},
     server::{Client, Server, text},
+    statements::counted,
 };
 use crate::support::databases::both_databases;
 
@@ -35,6 +38,18 @@ async fn told(server: &Server, email: &str) -> Vec<String> {
 async fn act(by: &Client, acme: &Acme<'_>, name: &str, email: &str, role: Option<&str>) {
     let variables = acme.with(json!({ "memberId": acme.member(email).await, "roleId": role }));
     assert_eq!(by.refusals(name, variables).await, [""; 0], "{name}");
+}
+
+/// So many people have joined and been given another role, of which no letter has told them yet.
+async fn with_new_roles(acme: &Acme<'_>, people: usize) {
+    let emails: Vec<_> = (0..people).map(|number| format!("p{number}@example.com")).collect();
+    for email in &emails {
+        acme.join(email, "MEMBER").await;
+    }
+    while acme.server.deliver().await > 0 {}
+    for email in &emails {
+        change_role(acme, email, acme.role("MANAGER")).await;
+    }
 }
 
 /// Ada gives a member another role.
@@ -164,6 +179,38 @@ both_databases! {
         }).collect();
         names.sort_unstable();
         assert_eq!(names, ["One", "Two"]);
+    }
+
+    async fn the_letters_of_a_round_are_read_and_noted_together(url: &str) {
+        let server = Server::start(url).await;
+        let acme = Acme::workspace(&server).await;
+        with_new_roles(&acme, 5).await;
+        let (delivered, statements) = counted(server.deliver()).await;
+        assert_eq!(delivered, 5);
+        assert_eq!(statements.len(), 4, "a look, what is due, what it says, how it went: {statements:#?}");
+        let said = json!(["Manager"]);
+        for number in 0..5 {
+            assert_eq!(json!(told(&server, &format!("p{number}@example.com")).await), said);
+        }
+    }
+
+    async fn what_was_sent_is_noted_though_another_letter_of_the_round_cannot_be_written(url: &str) {
+        let server = Server::start(url).await;
+        let acme = Acme::workspace(&server).await;
+        with_new_roles(&acme, 5).await;
+        acme.ada.operation("InviteMember", acme.with(json!({ "email": BEA, "roleId": acme.role("MEMBER") }))).await;
+        let database = &server.store.database;
+        let files = || std::fs::read_dir(server.mail()).unwrap().count() as u64;
+        let noted = async || Statement::new("SELECT COUNT(*) FROM outbox WHERE state = 'SENT'").count(database).await.unwrap();
+        let before = (files(), noted().await);
+        Statement::new("ALTER TABLE invitation_details RENAME TO away").run(database).await.unwrap();
+        server.courier.deliver_due().await.unwrap_err();
+        let sent = files() - before.0;
+        assert!(sent > 0, "some letters came before it");
+        assert_eq!(noted().await - before.1, sent);
+        Statement::new("ALTER TABLE away RENAME TO invitation_details").run(database).await.unwrap();
+        server.wait(TimeDelta::minutes(10));
+        assert_eq!(server.letters_to(BEA).await.len(), 1, "and it is tried again");
     }
 
     async fn a_name_that_looks_like_markup_or_a_header_is_only_a_name_in_the_letter(url: &str) {

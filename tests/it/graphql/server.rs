@@ -48,7 +48,8 @@ pub struct Server {
     pub store: Store,
     usage: Usage,
     watch: Watch,
-    courier: Courier,
+    /// Who delivers letters, where `deliver` is called.
+    pub courier: Courier,
     mail: TempDir,
     /// The files of organizations.
     pub files: Files,
