@@ -60,9 +60,6 @@ impl Courier {
     /// Takes what is due and tries to hand it over; says how much that was.
     pub async fn deliver_due(&self) -> Result<usize, store::Error> {
         let now = self.store.now();
-        if !outbox::any_due(&self.store.database, now).await? {
-            return Ok(0);
-        }
         let taken = outbox::take(&self.store.database, now).await?;
         let mut outcomes = Vec::with_capacity(taken.len());
         let done = self.deliver(&taken, now, &mut outcomes).await;
