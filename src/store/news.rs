@@ -60,9 +60,9 @@ pub async fn find(database: &Database, about: &[About]) -> Result<HashMap<About,
     let row = |(organization, user, sequence): &About| [organization.0.into(), user.0.into(), (*sequence).into()];
     statement.push_asked(about.iter().map(row)).push(
         " CROSS JOIN organizations o CROSS JOIN users u CROSS JOIN events e \
-         LEFT JOIN member_history h ON h.organization_id = o.organization_id AND h.user_id = u.user_id \
-             AND h.from_sequence = e.sequence \
-         LEFT JOIN roles r ON r.organization_id = h.organization_id AND r.role_id = h.role_id \
+         LEFT JOIN roles r ON r.organization_id = asked.column1 AND r.role_id = (SELECT h.role_id \
+             FROM member_history h WHERE h.organization_id = asked.column1 AND h.user_id = asked.column2 \
+             AND h.from_sequence = asked.column3) \
          WHERE o.organization_id = asked.column1 AND u.user_id = asked.column2 \
              AND e.organization_id = asked.column1 AND e.sequence = asked.column3",
     );

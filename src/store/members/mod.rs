@@ -326,11 +326,13 @@ fn changed(recorded: &Recorded, user: UserId, (column, value): (&'static str, Va
     writes
 }
 
-/// Ends the open period and begins one with what the member is now.
+/// Ends the open period, which is the last of the member's, and begins one with what the member is now.
 fn begin_period(recorded: &Recorded, user: UserId) -> Vec<Write> {
     let end = Write::text(
         "UPDATE member_history AS t SET to_sequence = v.sequence, until_at = v.at FROM v \
-         WHERE t.organization_id = v.organization_id AND t.user_id = v.user_id AND t.to_sequence = v.open",
+         WHERE t.organization_id = v.organization_id AND t.user_id = v.user_id AND t.to_sequence = v.open \
+         AND t.from_sequence = (SELECT MAX(h.from_sequence) FROM member_history h \
+             WHERE h.organization_id = v.organization_id AND h.user_id = v.user_id)",
     );
     let begin = Write::text(
         "INSERT INTO member_history \
