@@ -26,6 +26,11 @@ const UNTESTED: Duration = Duration::from_secs(1);
 /// How long a statement waits for a lock in PostgreSQL: no longer than its request lives.
 const LOCK_TIMEOUT: &str = "8s";
 const APPEND_LOCK_TIMEOUT: &str = "100ms";
+/// Every statement has an index to find its rows by, and joins from few rows to those that they name. PostgreSQL would read
+/// a table whole that was small when it last looked, and is not any more. Nothing is asked for so long that compiling it
+/// were worth it.
+const BY_INDEX: [(&str, &str); 4] =
+    [("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off"), ("jit", "off")];
 
 /// What servers tell each other by: one name a schema, since others may stand in the same database. Names have a limit.
 const CHANNEL: &str = "'orgledger_' || MD5(CURRENT_SCHEMA())";
@@ -148,7 +153,7 @@ impl Database {
     fn postgres(options: &PgConnectOptions, pooling: Pooling, patience: Duration) -> Self {
         let pool = |size, settings: &[(&str, &str)]| {
             let options = match pooling {
-                Pooling::Session => options.clone().options(settings.iter().copied()),
+                Pooling::Session => options.clone().options(BY_INDEX).options(settings.iter().copied()),
                 Pooling::Transaction => options.clone(),
             };
             let pool = PgPoolOptions::new().max_connections(size).acquire_timeout(patience).test_before_acquire(false);

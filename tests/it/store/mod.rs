@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod chain;
+mod command_plans;
 pub mod events;
 mod faults;
 mod format;
