@@ -135,10 +135,12 @@ const DUE: &str = "SELECT letter_id FROM \
 /// lock.
 pub async fn take(database: &Database, now: Timestamp) -> Result<Vec<Taken>, Error> {
     type TakenRow = (Uuid, String, Option<Uuid>, Uuid, i64, i64);
-    let due: Vec<(Uuid,)> = Statement::new(DUE).bind(now).bind(BATCH).all(database).await?;
+    let mut due: Vec<(Uuid,)> = Statement::new(DUE).bind(now).bind(BATCH).all(database).await?;
     if due.is_empty() {
         return Ok(Vec::new());
     }
+    // In one order, so that couriers of different servers never wait for each other in a ring.
+    due.sort_unstable();
     let mut transaction = database.begin().await?;
     let take = |(letter,): (Uuid,)| {
         let text = "UPDATE outbox AS t SET attempts = t.attempts + 1, next_attempt_at = v.until FROM v \
