@@ -46,8 +46,8 @@ impl Courier {
     pub async fn run(self) {
         loop {
             match self.deliver_due().await {
-                // There may be more than one look takes.
-                Ok(delivered) if delivered > 0 => {}
+                // There may be more than one look takes; what comes one by one is waited for, and sent together.
+                Ok(taken) if taken == outbox::BATCH as usize => {}
                 Ok(_) => tokio::time::sleep(LOOK_EVERY).await,
                 Err(error) => {
                     tracing::warn!(?error, "the outbox could not be read");
