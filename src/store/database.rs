@@ -21,8 +21,9 @@ const READERS: u32 = 8;
 const ROW_BUFFER: usize = 256;
 const POSTGRES_CONNECTIONS: u32 = 16;
 const APPENDERS: u32 = 2;
-/// How long a connection is idle before it is asked whether it lives; one that was used a moment ago is not.
-const UNTESTED: Duration = Duration::from_secs(1);
+/// How long a connection is idle before it is asked whether it lives. One that was used a moment ago is not: no database
+/// ends and comes back in that time.
+const UNTESTED: Duration = Duration::from_millis(100);
 /// How long a statement waits for a lock in PostgreSQL: no longer than its request lives.
 const LOCK_TIMEOUT: &str = "8s";
 const APPEND_LOCK_TIMEOUT: &str = "100ms";
