@@ -1,7 +1,13 @@
 //! The append: one transaction that moves heads and writes the events of many commands, their rows, their letters and
 //! the commands' idempotency keys, or nothing at all.
+//!
+//! *Shape.* Commands of one organization are a [`Chain`]: each was decided on what the one before it leaves. Its head
+//! moves once, from the first to the last, and its events are written like those of one command.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet, VecDeque, btree_map::Entry},
+    iter,
+};
 
 use uuid::Uuid;
 
@@ -71,42 +77,71 @@ pub(super) struct Append {
     pub(super) objects: Vec<Uuid>,
 }
 
-impl Append {
-    /// Moves the head from the version and the hash that the command was decided on.
+/// Commands of one organization, each of which was decided on what the one before it leaves: at least one.
+struct Chain<'a> {
+    first: &'a Append,
+    more: Vec<&'a Append>,
+}
+
+impl<'a> Chain<'a> {
+    fn appends(&self) -> impl Iterator<Item = &'a Append> {
+        iter::once(self.first).chain(self.more.iter().copied())
+    }
+
+    fn last(&self) -> &'a Append {
+        self.more.last().copied().unwrap_or(self.first)
+    }
+
+    /// Whether a command goes on where this ends. A deletion stays alone: nothing may be written beside what it erases.
+    fn goes_on_with(&self, next: &Append) -> bool {
+        self.last().head.hash == next.before.hash && !next.head.deleted
+    }
+
+    /// Moves the head from the version and the hash that the first command was decided on to where the last one ends.
     fn head(&self, unless_locked: &str) -> Write {
-        let (write, hash) = match self.before.version {
+        let Append { organization, before, .. } = self.first;
+        let head = &self.last().head;
+        let (write, hash) = match before.version {
             0 => (Write::insert_new("streams"), "head_hash"),
             version => {
                 let write = Write::text(move_heads(unless_locked)).with("before", version);
-                (write.with("before_hash", &self.before.hash[..]), "becomes")
+                (write.with("before_hash", &before.hash[..]), "becomes")
             }
         };
         write
-            .with("organization_id", self.organization.0)
-            .with("version", self.head.version)
-            .with(hash, &self.head.hash[..])
-            .with("recorded_at", self.head.recorded_at)
-            .with("state", if self.head.deleted { "DELETED" } else { "LIVING" })
+            .with("organization_id", organization.0)
+            .with("version", head.version)
+            .with(hash, &head.hash[..])
+            .with("recorded_at", head.recorded_at)
+            .with("state", if head.deleted { "DELETED" } else { "LIVING" })
     }
 
     /// Everything else that it writes: the events and what stands beside them, their rows, and what follows from those.
     fn batches(&self) -> Result<VecDeque<Batch>, Error> {
+        let facts = self.appends().map(Append::facts).collect::<Result<Vec<_>, _>>()?;
+        let mut batches = projection::batches(self.appends().flat_map(|append| &append.events))?;
+        match batches.front_mut() {
+            Some(batch) => batch.extend(facts),
+            None => batches.push_front(facts),
+        }
+        if self.last().head.deleted {
+            batches.push_back(vec![profile::erase(self.first.organization, &projection::FACTS)]);
+        }
+        batches.push_back(self.appends().flat_map(Append::consequences).collect());
+        Ok(batches)
+    }
+}
+
+impl Append {
+    /// The events and what stands beside them.
+    fn facts(&self) -> Result<Vec<Write>, Error> {
         let mut facts = self.events.iter().map(|recorded| self.event(recorded)).collect::<Result<Vec<_>, _>>()?;
         let Origin { ip, user_agent, reason, .. } = &self.origin;
         if ip.is_some() || user_agent.is_some() || reason.is_some() {
             facts.extend(self.events.iter().map(|recorded| self.context(recorded)));
         }
         facts.extend(self.sent().map(|details| invitations::insert_details(self.organization, details)));
-        let mut batches = projection::batches(&self.events)?;
-        match batches.front_mut() {
-            Some(batch) => batch.push(facts),
-            None => batches.push_front(vec![facts]),
-        }
-        if self.head.deleted {
-            batches.push_back(vec![profile::erase(self.organization, &projection::FACTS)]);
-        }
-        batches.push_back(self.consequences());
-        Ok(batches)
+        Ok(facts)
     }
 
     /// The letters that tell of it, and what makes a repetition recognizable. Letters are of different things, so each is a
@@ -201,32 +236,47 @@ fn move_heads(unless_locked: &str) -> String {
     )
 }
 
-/// Writes what many commands have decided, each of another organization; the caller commits. Says of each whether it
-/// was written: it was not, where the head was not the one that it was decided on, or where somebody who joins is gone.
+/// One chain of each organization. A command that does not go on with it is in none: it was decided on something else.
+fn chains<'a>(appends: impl IntoIterator<Item = &'a Append>) -> Vec<Chain<'a>> {
+    let mut chains = BTreeMap::new();
+    for append in appends {
+        match chains.entry(append.organization) {
+            Entry::Vacant(place) => _ = place.insert(Chain { first: append, more: Vec::new() }),
+            Entry::Occupied(mut chain) if chain.get().goes_on_with(append) => chain.get_mut().more.push(append),
+            Entry::Occupied(_) => {}
+        }
+    }
+    chains.into_values().collect()
+}
+
+/// Writes what many commands have decided; the caller commits. Says of each whether it was written: it was not, where the
+/// head was not the one that it was decided on, or where somebody who joins is gone.
 pub(super) async fn run(transaction: &mut Transaction, appends: &[&Append]) -> Result<Vec<bool>, Error> {
     let arriving: BTreeSet<_> = appends.iter().flat_map(|append| append.arriving()).collect();
     let present = users::hold(transaction, &arriving).await?;
     let possible = |append: &&Append| append.arriving().all(|user| present.contains(&user));
-    let possible: Vec<&Append> = appends.iter().copied().filter(possible).collect();
-    let (new, moved): (Vec<_>, Vec<_>) = possible.into_iter().partition(|append| append.before.version == 0);
-    let mut heads: Vec<(Vec<u8>,)> = Vec::with_capacity(appends.len());
-    for appends in [new, moved] {
+    let mut chains = chains(appends.iter().copied().filter(possible));
+    let (new, moved): (Vec<_>, Vec<_>) = chains.iter().partition(|chain| chain.first.before.version == 0);
+    let mut heads: Vec<(Vec<u8>,)> = Vec::with_capacity(chains.len());
+    for chains in [new, moved] {
         let unless_locked = transaction.rows_unless_locked();
-        let writes = appends.into_iter().map(|append| append.head(unless_locked)).collect();
+        let writes = chains.into_iter().map(|chain| chain.head(unless_locked)).collect();
         heads.extend(write::run_returning(transaction, writes, " RETURNING head_hash").await?);
     }
     let heads: HashSet<_> = heads.into_iter().map(|(hash,)| hash).collect();
-    let written: Vec<_> = appends.iter().map(|append| heads.contains(&append.head.hash)).collect();
-    let writing = || appends.iter().zip(&written).filter_map(|(append, written)| written.then_some(*append));
-    let mut batches = writing().map(Append::batches).collect::<Result<Vec<_>, _>>()?;
+    chains.retain(|chain| heads.contains(&chain.last().head.hash));
+    let mut batches = chains.iter().map(Chain::batches).collect::<Result<Vec<_>, _>>()?;
     while batches.iter().any(|batches| !batches.is_empty()) {
-        if let [batches] = &mut batches[..] {
-            write::run_one(transaction, batches.pop_front().unwrap_or_default()).await?;
-        } else {
-            write::run_all(transaction, batches.iter_mut().filter_map(VecDeque::pop_front).flatten()).await?;
+        match (&mut batches[..], &chains[..]) {
+            ([batches], [chain]) if chain.more.is_empty() => {
+                write::run_one(transaction, batches.pop_front().unwrap_or_default()).await?;
+            }
+            (batches, _) => {
+                write::run_all(transaction, batches.iter_mut().filter_map(VecDeque::pop_front).flatten()).await?;
+            }
         }
     }
-    for append in writing() {
+    for append in chains.iter().flat_map(Chain::appends) {
         for recorded in &append.events {
             if let Event::OrganizationDataExportRequested { export_id } = recorded.event {
                 let owner = data_exports::Owner::Organization(append.organization);
@@ -234,5 +284,6 @@ pub(super) async fn run(transaction: &mut Transaction, appends: &[&Append]) -> R
             }
         }
     }
-    Ok(written)
+    let written: HashSet<_> = chains.iter().flat_map(Chain::appends).map(|append| &append.head.hash).collect();
+    Ok(appends.iter().map(|append| written.contains(&append.head.hash)).collect())
 }

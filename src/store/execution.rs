@@ -141,7 +141,7 @@ impl EventStore<Organization> for Execution {
     async fn commit(
         &self,
         events: Vec<Event>,
-        mut context: Context,
+        context: Context,
         _: HashMap<String, String>,
     ) -> Result<Vec<EventEnvelope<Organization>>, AggregateError<Refusal>> {
         if events.is_empty() {
@@ -153,8 +153,9 @@ impl EventStore<Organization> for Execution {
         let events = self.record(events, &context.hot.head).map_err(failed)?;
         let objects = self.objects(&events);
         let Some(last) = events.last() else { return Ok(Vec::new()) };
+        let version = last.sequence;
         let head = Head {
-            version: last.sequence,
+            version,
             hash: last.hash.clone(),
             recorded_at: last.recorded_at,
             deleted: matches!(last.event, Event::OrganizationDeleted {}),
@@ -162,7 +163,7 @@ impl EventStore<Organization> for Execution {
         let append = Append {
             organization: self.request.organization,
             before,
-            head: head.clone(),
+            head,
             events,
             actor: self.request.command.actor,
             now: self.request.command.now,
@@ -171,9 +172,7 @@ impl EventStore<Organization> for Execution {
             idempotency: self.request.idempotency.clone(),
             objects: objects.clone(),
         };
-        self.ledger.append(append, context.transaction.take()).await.map_err(failed)?;
-        let version = head.version;
-        context.moved_to(head, &self.ledger);
+        self.ledger.append(append, context).await.map_err(failed)?;
         self.ledger.feed.announce(self.request.organization, version);
         locked(&self.outcome).receipt = Receipt { version, written: true, objects, ..Receipt::default() };
         Ok(Vec::new())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cqrs_es::AggregateContext;
 use quick_cache::{Weighter, sync::Cache};
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, watch};
 
 use super::{
     Database, Error, chain, database::Transaction, history, ledger::Ledger, number, snapshots, statement::Statement,
@@ -40,11 +40,32 @@ pub(super) struct Hot {
     pub(super) head: Head,
     /// Where the last snapshot that is known was taken; 0 for none.
     pub(super) snapshot: u64,
+    /// What becomes of the last command that was decided on it, while that is not known.
+    pub(super) writing: Option<Writing>,
 }
 
+/// Turns true when a command is written. It is given up where the command is not, or nobody knows.
+pub(super) type Writing = watch::Receiver<bool>;
+
 impl Hot {
+    /// An aggregate as the ledger has it.
+    pub(super) const fn written(aggregate: Organization, head: Head, snapshot: u64) -> Self {
+        Self { aggregate, head, snapshot, writing: None }
+    }
+
     fn genesis(organization: OrganizationId) -> Self {
-        Self { aggregate: Organization::default(), head: Head::genesis(organization), snapshot: 0 }
+        Self::written(Organization::default(), Head::genesis(organization), 0)
+    }
+
+    /// Waits until all that it was folded from is written; false where that will not be.
+    pub(super) async fn is_written(&mut self) -> bool {
+        if let Some(writing) = &mut self.writing
+            && writing.wait_for(|written| *written).await.is_err()
+        {
+            return false;
+        }
+        self.writing = None;
+        true
     }
 }
 
@@ -107,7 +128,7 @@ pub(super) async fn catch_up(
     match hot {
         Some(hot) if hot.head.hash == head.hash => return Ok(hot),
         _ if head.deleted => {
-            return Ok(Hot { aggregate: Organization::tombstone(head.version), head, snapshot: u64::MAX });
+            return Ok(Hot::written(Organization::tombstone(head.version), head, u64::MAX));
         }
         Some(hot) if hot.head.version < head.version => {
             return fold(database, organization, hot, head, transaction).await;
@@ -134,7 +155,7 @@ async fn fold(
     head: Head,
     mut transaction: Option<&mut Transaction>,
 ) -> Result<Hot, Error> {
-    let Hot { mut aggregate, head: Head { mut hash, mut version, .. }, snapshot } = from;
+    let Hot { mut aggregate, head: Head { mut hash, mut version, .. }, snapshot, .. } = from;
     while version < head.version {
         let until = head.version.min(version + PAGE);
         let page = match transaction.as_deref_mut() {
@@ -154,10 +175,10 @@ async fn fold(
         let what = format!("the stream ends at {}, its head says {}", aggregate.version(), head.version);
         return Err(Error::corrupt(organization, head.version, what));
     }
-    Ok(Hot { aggregate, head, snapshot })
+    Ok(Hot::written(aggregate, head, snapshot))
 }
 
-/// A taken aggregate. Dropped unchanged it goes back to the cache; dropped changed and not committed it is gone.
+/// A taken aggregate. Dropped unchanged it goes back to the cache; dropped changed and with nobody writing it, it is gone.
 pub(super) struct Context {
     pub(super) organization: OrganizationId,
     pub(super) hot: Hot,
@@ -171,15 +192,22 @@ pub(super) struct Context {
 }
 
 impl Context {
-    /// Puts the aggregate at its new head, so that it goes back to the cache.
-    pub(super) fn moved_to(mut self, head: Head, ledger: &Ledger) {
+    /// Puts the aggregate at its new head, which is written or is being written, so that it goes back to the cache. The
+    /// place of its snapshot, if one is due once it is written.
+    pub(super) fn moved_to(
+        mut self,
+        head: Head,
+        writing: Option<Writing>,
+        ledger: &Ledger,
+    ) -> Option<mpsc::OwnedPermit<OrganizationId>> {
         self.hot.head = head;
-        ledger.snapshot_if_due(self.organization, &mut self.hot);
+        self.hot.writing = writing;
         let weight = self.hot.aggregate.weight();
         if weight > self.weight + self.weight / 8 {
             let slot = Arc::clone(OwnedMutexGuard::mutex(&self.slot));
             self.cache.insert(self.organization, Cached { slot, weight });
         }
+        ledger.snapshot_if_due(&mut self.hot)
     }
 }
 
@@ -187,8 +215,9 @@ impl Drop for Context {
     fn drop(&mut self) {
         let clean = self.hot.aggregate.version() == self.hot.head.version;
         if clean && self.hot.head.version > 0 {
-            let aggregate = std::mem::take(&mut self.hot.aggregate);
-            *self.slot = Some(Hot { aggregate, head: self.hot.head.clone(), snapshot: self.hot.snapshot });
+            let Hot { aggregate, head, writing, .. } = &mut self.hot;
+            let (aggregate, writing) = (std::mem::take(aggregate), writing.take());
+            *self.slot = Some(Hot { aggregate, head: head.clone(), snapshot: self.hot.snapshot, writing });
         }
     }
 }

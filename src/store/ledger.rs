@@ -1,13 +1,15 @@
 //! The ledger: commands are decided on hot aggregates and appended in groups.
 //!
 //! *Shape.* An aggregate stays in memory behind its organization's lock, so that a command costs no reload and its
-//! cost does not grow with the stream. A command takes the aggregate out, is decided, and hands its events to a
-//! writer task, which commits those of all commands that wait in one transaction; then the aggregate goes back.
+//! cost does not grow with the stream. A command takes the aggregate out, is decided, hands its events to a writer
+//! task, and puts the aggregate back: the next is decided on what it will have done. The writer commits what all
+//! commands that wait have decided in one transaction, in their order.
 //!
 //! *Promises.* The cache is a hint: an append states the version it was decided on, and the head check alone keeps
-//! order, so several processes may share a database. What is answered without an append (a refusal, nothing to
-//! change, "may I?") is answered only after the cached version was compared with the head. An aggregate that was
-//! changed and not committed is never seen again.
+//! order, so several processes may share a database. What was decided on something that is not written is not written
+//! either, but decided again. What is answered without an append (a refusal, nothing to change, "may I?") is answered
+//! only after all before it was written and the version compared with the head. An aggregate that was changed and not
+//! committed is never seen again.
 //!
 //! *Limits.* The cache holds [`CACHE_WEIGHT`] members, invitations and keys. A command gives up after [`DEADLINE`].
 
@@ -17,7 +19,7 @@ use cqrs_es::{AggregateError, CqrsFramework};
 use futures_util::FutureExt;
 use quick_cache::sync::Cache;
 use tokio::{
-    sync::{Mutex, mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     time::Instant,
 };
 use uuid::Uuid;
@@ -27,7 +29,6 @@ use super::{
     aggregate::NotesSlot,
     append::{self, Append, Origin},
     commands::{self, Idempotency},
-    database::Transaction,
     execution::{Execution, Outcome},
     feed::Feed,
     hot::{self, Cached, Context, Hot, HotCache, Slot, Weight, head, head_in},
@@ -94,7 +95,9 @@ pub enum Failure {
 /// How sure a command wants to be of the state it is decided on; each step costs more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
-    /// What is in memory will do: the head check of the append finds out.
+    /// What was decided last will do, written or not: the head check of the append finds out.
+    Decided,
+    /// What is in memory and written.
     Cached,
     /// Compared with the head first.
     Compared,
@@ -107,7 +110,7 @@ pub enum Freshness {
 pub struct Ledger {
     pub(super) database: Database,
     cache: Arc<HotCache>,
-    writer: mpsc::Sender<Job>,
+    writers: Arc<[mpsc::Sender<Job>]>,
     snapshots: mpsc::Sender<OrganizationId>,
     pub(super) feed: Feed,
 }
@@ -118,16 +121,13 @@ struct Job {
     done: oneshot::Sender<Result<(), Error>>,
 }
 
-/// A task that appends: everything that waits in one transaction, and while that is under way, the next gathers. Nobody
-/// waits twice: who has given a command holds the aggregate until it is done. It ends when the last ledger is dropped.
-async fn write(database: Database, jobs: Arc<Mutex<mpsc::Receiver<Job>>>) {
-    loop {
-        let mut group = Vec::with_capacity(AT_ONCE);
-        if jobs.lock().await.recv_many(&mut group, AT_ONCE).await == 0 {
-            return;
-        }
+/// A task that appends: everything that waits in one transaction, and while that is under way, the next gathers. All
+/// commands of an organization go to the same, in the order they were decided. It ends when the last ledger is dropped.
+async fn write(database: Database, mut jobs: mpsc::Receiver<Job>) {
+    let mut group = Vec::with_capacity(AT_ONCE);
+    while jobs.recv_many(&mut group, AT_ONCE).await > 0 {
         // A mistake of ours ends who waited for it, as a command that failed, and nobody after them.
-        let _ = AssertUnwindSafe(write_group(&database, group)).catch_unwind().await;
+        let _ = AssertUnwindSafe(write_group(&database, std::mem::take(&mut group))).catch_unwind().await;
     }
 }
 
@@ -186,15 +186,16 @@ async fn commit(database: &Database, appends: &[&Append]) -> Result<Vec<bool>, E
 impl Ledger {
     /// Opens the ledger and starts its writers, and who takes its snapshots.
     pub fn open(database: Database, feed: Feed) -> Self {
-        let (writer, jobs) = mpsc::channel(WAITING_APPENDS);
-        let jobs = Arc::new(Mutex::new(jobs));
-        for _ in 0..database.appenders() {
-            tokio::spawn(write(database.clone(), Arc::clone(&jobs)));
-        }
+        let writer = |_| {
+            let (writer, jobs) = mpsc::channel(WAITING_APPENDS);
+            tokio::spawn(write(database.clone(), jobs));
+            writer
+        };
+        let writers = (0..database.appenders()).map(writer).collect();
         let (snapshots, due) = mpsc::channel(DUE_SNAPSHOTS);
         tokio::spawn(snapshots::take(database.clone(), due));
         let cache = Cache::with_weighter(CACHED_ORGANIZATIONS, CACHE_WEIGHT, Weight);
-        Self { database, cache: Arc::new(cache), writer, snapshots, feed }
+        Self { database, cache: Arc::new(cache), writers, snapshots, feed }
     }
 
     /// Decides a command and appends what happens.
@@ -221,7 +222,8 @@ impl Ledger {
 
     async fn decide_until_sure(&self, request: &Request) -> Result<Receipt, Failure> {
         let deadline = Instant::now() + DEADLINE;
-        let mut freshness = Freshness::Cached;
+        let mut freshness = Freshness::Decided;
+        let mut after_conflict = Freshness::Decided;
         loop {
             if let Some(receipt) = self.done_before(request).await? {
                 return Ok(receipt);
@@ -246,7 +248,11 @@ impl Ledger {
                     return Err(refusal.into());
                 }
                 Ok(()) | Err(AggregateError::UserError(_)) => freshness = Freshness::Compared,
-                Err(AggregateError::AggregateConflict) if Instant::now() < deadline => freshness = Freshness::Locked,
+                // The first may be that of a command before it, and all that were decided after that one have it at once:
+                // whoever comes first reads the organization anew, and they are decided after each other again.
+                Err(AggregateError::AggregateConflict) if Instant::now() < deadline => {
+                    freshness = std::mem::replace(&mut after_conflict, Freshness::Locked);
+                }
                 Err(AggregateError::AggregateConflict) => return Err(Refusal::Conflict.into()),
                 Err(
                     AggregateError::DatabaseConnectionError(error)
@@ -294,10 +300,18 @@ impl Ledger {
         let fresh_slot = || Ok::<_, Error>(Cached { slot: Slot::default(), weight: 1 });
         let cached = self.cache.get_or_insert_with(&organization, fresh_slot)?;
         let mut slot = cached.slot.lock_owned().await;
-        let hot = slot.take();
+        if let Some(hot) = slot.as_mut() {
+            let is_written = match freshness {
+                Freshness::Decided => hot.is_written().now_or_never().unwrap_or(true),
+                _ => hot.is_written().await,
+            };
+            if !is_written {
+                *slot = None;
+            }
+        }
         let mut transaction = None;
-        let (hot, fresh) = match hot {
-            Some(hot) if freshness == Freshness::Cached => (hot, false),
+        let (hot, fresh) = match slot.take() {
+            Some(hot) if matches!(freshness, Freshness::Decided | Freshness::Cached) => (hot, false),
             hot => {
                 let head = if freshness == Freshness::Locked {
                     let locking = transaction.insert(self.database.begin().await?);
@@ -306,7 +320,9 @@ impl Ledger {
                     head(&self.database, organization).await?
                 };
                 let mut hot = hot::catch_up(&self.database, organization, hot, head, transaction.as_mut()).await?;
-                self.snapshot_if_due(organization, &mut hot);
+                if let Some(place) = self.snapshot_if_due(&mut hot) {
+                    place.send(organization);
+                }
                 (hot, true)
             }
         };
@@ -322,24 +338,45 @@ impl Ledger {
         Ok(context)
     }
 
-    /// Has a snapshot taken, if one is due. If too many are, this one is asked for again by a later command.
-    pub(super) fn snapshot_if_due(&self, organization: OrganizationId, hot: &mut Hot) {
-        if snapshots::is_due(&hot.aggregate, hot.snapshot) && self.snapshots.try_send(organization).is_ok() {
-            hot.snapshot = hot.aggregate.version();
+    /// A place among the snapshots that are to be taken, if one is due. If too many are, a later command asks again.
+    pub(super) fn snapshot_if_due(&self, hot: &mut Hot) -> Option<mpsc::OwnedPermit<OrganizationId>> {
+        if !snapshots::is_due(&hot.aggregate, hot.snapshot) {
+            return None;
         }
+        let place = self.snapshots.clone().try_reserve_owned().ok()?;
+        hot.snapshot = hot.aggregate.version();
+        Some(place)
     }
 
-    /// Has it written, by the writer or in the transaction that holds the lock.
-    pub(super) async fn append(&self, append: Append, transaction: Option<Transaction>) -> Result<(), Error> {
-        if let Some(mut transaction) = transaction {
+    /// Has it written, in the transaction that holds the lock, or by the writer. Once the writer has it, the next command
+    /// may have the aggregate.
+    pub(super) async fn append(&self, append: Append, mut context: Context) -> Result<(), Error> {
+        let (organization, head) = (append.organization, append.head.clone());
+        let due = if let Some(mut transaction) = context.transaction.take() {
             if append::run(&mut transaction, &[&append]).await? != [true] {
                 return Err(Error::Conflict);
             }
-            return transaction.commit().await;
+            transaction.commit().await?;
+            context.moved_to(head, None, self)
+        } else {
+            let (done, result) = oneshot::channel();
+            let (written, writing) = watch::channel(false);
+            self.writer(organization)?.send(Job { append, done }).await.map_err(|_| Error::Stopped)?;
+            let due = context.moved_to(head, Some(writing), self);
+            result.await.unwrap_or(Err(Error::Stopped))?;
+            written.send_replace(true);
+            due
+        };
+        if let Some(place) = due {
+            place.send(organization);
         }
-        let (done, result) = oneshot::channel();
-        self.writer.send(Job { append, done }).await.map_err(|_| Error::Stopped)?;
-        result.await.unwrap_or(Err(Error::Stopped))
+        Ok(())
+    }
+
+    /// The writer of an organization's commands.
+    fn writer(&self, organization: OrganizationId) -> Result<&mpsc::Sender<Job>, Error> {
+        let place = organization.0.as_u128() % (self.writers.len() as u128);
+        self.writers.get(place as usize).ok_or(Error::Stopped)
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) type Batch = Vec<Vec<Write>>;
 
 /// What events change, as batches in their order: what happened to one object stays in a list, different objects are
 /// written at once.
-pub(super) fn batches(events: &[Recorded]) -> Result<VecDeque<Batch>, Error> {
+pub(super) fn batches<'a>(events: impl IntoIterator<Item = &'a Recorded>) -> Result<VecDeque<Batch>, Error> {
     let mut batches = VecDeque::new();
     let mut lists: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for recorded in events {

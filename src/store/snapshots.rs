@@ -53,7 +53,7 @@ pub(super) async fn find(
     Ok(match read {
         Ok(Ok(aggregate)) if aggregate.version() == version => {
             let head = Head { version, hash, recorded_at: Timestamp::default(), deleted: false };
-            Some(Hot { aggregate, head, snapshot: version })
+            Some(Hot::written(aggregate, head, version))
         }
         _ => {
             tracing::warn!(%organization, version, "a snapshot cannot be read");

@@ -23,6 +23,8 @@ use crate::{
 
 /// How many organizations have a command at one moment.
 const ORGANIZATIONS: usize = 20;
+/// How many members of one organization have one.
+const MEMBERS: usize = 20;
 
 /// An organization with a member whose role changes, and a role that comes and goes.
 struct Team {
@@ -77,6 +79,52 @@ pub async fn fail(world: &World, beside: &Database, faults: &Faults<'_>, distanc
     panic!("commands fail without end");
 }
 
+/// The same of one organization, whose commands are decided one after another before the first is written.
+pub async fn fail_one(world: &World, beside: &Database, faults: &Faults<'_>, distance: usize) {
+    let emails: Vec<_> = (0..=MEMBERS).map(|number| format!("m{number}@example.com")).collect();
+    let people = world.people(&emails.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let (ada, members) = people.split_first().unwrap();
+    let acme = world.organization(ada, "Acme").await;
+    world.join(acme, ada, members, "MEMBER").await;
+    let mut version = head(beside, acme).await;
+    let mut failures = 0;
+    for round in 0..PATIENCE {
+        let role = ["MANAGER", "MEMBER"][round % 2];
+        let change = |(number, member): (usize, &Person)| {
+            let idempotency = Some(world.idempotency(&format!("round {round}, {number}"), "the same"));
+            Request { idempotency, ..world.request(acme, ada, change_role(member, role)) }
+        };
+        let requests: Vec<_> = members.iter().enumerate().map(change).collect();
+        faults.arm(round * distance).await;
+        let told = join_all(requests.iter().map(|request| world.store.ledger.execute(request.clone()))).await;
+        let fired = faults.disarm();
+        verify::verify(beside).await.unwrap();
+        let mut versions = Vec::new();
+        for (request, told) in requests.into_iter().zip(told) {
+            let again = world.store.ledger.execute(request).await.unwrap();
+            versions.push(again.version);
+            match told {
+                Ok(told) => assert!(again.replayed && again.version == told.version, "round {round}: {again:?}"),
+                Err(Failure::Store(_)) if fired => failures += 1,
+                Err(failure) => panic!("round {round}: {failure:?}"),
+            }
+        }
+        versions.sort_unstable();
+        let next = version + MEMBERS as u64;
+        assert_eq!(versions, (version + 1..=next).collect::<Vec<_>>(), "round {round}: each is done once");
+        version = next;
+        assert_eq!(head(beside, acme).await, version, "round {round}");
+        if !fired {
+            assert!(failures > 0, "nothing has failed");
+            assert_eq!(verify::verify(beside).await.unwrap(), world.holds().await);
+            return announce(&format!(
+                "{round} failures of the database failed {failures} commands of one organization"
+            ));
+        }
+    }
+    panic!("commands fail without end");
+}
+
 /// The next command of a team, which makes one event: some can be recognized when they come again, others cannot, and
 /// would be refused if they were decided again after they were done.
 fn command(
@@ -112,8 +160,8 @@ async fn head(database: &Database, organization: OrganizationId) -> u64 {
     hot::head(database, organization).await.unwrap().unwrap().version
 }
 
-/// How many organizations one transaction of PostgreSQL has written at most.
-pub async fn largest(database: &Database) -> u64 {
-    let text = "SELECT MAX(n) FROM (SELECT COUNT(DISTINCT organization_id) AS n FROM events GROUP BY xmin::text) x";
+/// How many of these one transaction of PostgreSQL has written at most.
+pub async fn largest(database: &Database, what: &str) -> u64 {
+    let text = format!("SELECT MAX(n) FROM (SELECT COUNT({what}) AS n FROM events GROUP BY xmin::text) x");
     Statement::new(text).count(database).await.unwrap()
 }

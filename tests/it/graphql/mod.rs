@@ -44,7 +44,7 @@ pub mod server;
 mod signing_in;
 pub mod socket;
 mod statement_table;
-mod statements;
+pub mod statements;
 mod subscriptions;
 pub mod traces;
 pub mod transcript;

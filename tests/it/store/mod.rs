@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod chain;
+mod chains;
 mod command_plans;
 pub mod events;
 mod faults;
