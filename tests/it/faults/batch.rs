@@ -33,8 +33,8 @@ struct Team {
     role: RoleId,
 }
 
-/// See the module. The nearer the places where something fails, the longer it takes.
-pub async fn fail(world: &World, beside: &Database, faults: &Faults<'_>, distance: usize) {
+/// Commands of many organizations. The nearer the places where something fails, the longer it takes.
+pub async fn fail_many(world: &World, beside: &Database, faults: &Faults<'_>, distance: usize) {
     let [ada, bob] = world.people(&["ada@example.com", "bob@example.com"]).await.try_into().unwrap();
     let mut teams = Vec::new();
     for number in 0..ORGANIZATIONS {
@@ -79,7 +79,7 @@ pub async fn fail(world: &World, beside: &Database, faults: &Faults<'_>, distanc
     panic!("commands fail without end");
 }
 
-/// The same of one organization, whose commands are decided one after another before the first is written.
+/// Commands of one organization, which are decided one after another before the first is written.
 pub async fn fail_one(world: &World, beside: &Database, faults: &Faults<'_>, distance: usize) {
     let emails: Vec<_> = (0..=MEMBERS).map(|number| format!("m{number}@example.com")).collect();
     let people = world.people(&emails.iter().map(String::as_str).collect::<Vec<_>>()).await;
@@ -160,8 +160,14 @@ async fn head(database: &Database, organization: OrganizationId) -> u64 {
     hot::head(database, organization).await.unwrap().unwrap().version
 }
 
-/// How many of these one transaction of PostgreSQL has written at most.
-pub async fn largest(database: &Database, what: &str) -> u64 {
-    let text = format!("SELECT MAX(n) FROM (SELECT COUNT({what}) AS n FROM events GROUP BY xmin::text) x");
-    Statement::new(text).count(database).await.unwrap()
+/// How many organizations one transaction of PostgreSQL has changed roles in at most, and how many in one of them.
+pub async fn largest(database: &Database) -> (u64, u64) {
+    let most = async |what: &str, each: &str| {
+        let text = format!(
+            "SELECT MAX(n) FROM (SELECT COUNT(DISTINCT {what}) AS n FROM events \
+             WHERE event_type = 'member.role_changed' GROUP BY {each}) x"
+        );
+        Statement::new(text).count(database).await.unwrap()
+    };
+    (most("organization_id", "xmin::text").await, most("sequence", "xmin::text, organization_id").await)
 }

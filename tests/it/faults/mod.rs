@@ -56,7 +56,7 @@ async fn what_is_good_once_is_used_up_by_nothing_that_failed_on_sqlite() {
     .await;
 }
 
-/// Each statement of transactions that write many commands fails.
+/// Each statement of transactions that write many commands fails: of many organizations, and of one.
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_of_one_transaction_are_done_once_or_not_at_all_on_postgres() {
     for failure in [Failure::Refused, Failure::CutOff, Failure::Unanswered] {
@@ -64,9 +64,11 @@ async fn commands_of_one_transaction_are_done_once_or_not_at_all_on_postgres() {
             let proxy = Proxy::before(url).await;
             let world = World::open(&proxy.url).await;
             let beside = Database::connect(url).await.unwrap();
-            batch::fail(&world, &beside, &Faults::Statements(&proxy, failure), 1).await;
-            let largest = batch::largest(&beside, "DISTINCT organization_id").await;
-            assert!(largest > 1, "no transaction has written several commands");
+            let faults = Faults::Statements(&proxy, failure);
+            batch::fail_many(&world, &beside, &faults, 1).await;
+            batch::fail_one(&world, &beside, &faults, 1).await;
+            let (organizations, changes) = batch::largest(&beside).await;
+            assert!(organizations > 1 && changes > 1, "no transaction has written several commands");
         })
         .await;
     }
@@ -78,33 +80,7 @@ async fn commands_of_one_transaction_are_done_once_or_not_at_all_on_sqlite() {
         let world = World::open(url).await;
         let beside = Database::connect(url).await.unwrap();
         let interrupts = Interrupts::of(world.database());
-        batch::fail(&world, &beside, &Faults::Steps(&interrupts), 4).await;
-    })
-    .await;
-}
-
-/// Each statement fails of transactions that write what was decided on something that is not written either.
-#[tokio::test(flavor = "multi_thread")]
-async fn commands_of_one_organization_are_done_once_or_not_at_all_on_postgres() {
-    for failure in [Failure::Refused, Failure::CutOff] {
-        on_postgres("commands_of_one_organization_are_done_once_or_not_at_all_on_postgres", async |url| {
-            let proxy = Proxy::before(url).await;
-            let world = World::open(&proxy.url).await;
-            let beside = Database::connect(url).await.unwrap();
-            batch::fail_one(&world, &beside, &Faults::Statements(&proxy, failure), 1).await;
-            let largest = batch::largest(&beside, "*) FILTER (WHERE event_type = 'member.role_changed'").await;
-            assert!(largest > 1, "no transaction has written several commands");
-        })
-        .await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn commands_of_one_organization_are_done_once_or_not_at_all_on_sqlite() {
-    on_sqlite(async |url| {
-        let world = World::open(url).await;
-        let beside = Database::connect(url).await.unwrap();
-        let interrupts = Interrupts::of(world.database());
+        batch::fail_many(&world, &beside, &Faults::Steps(&interrupts), 4).await;
         batch::fail_one(&world, &beside, &Faults::Steps(&interrupts), 4).await;
     })
     .await;
