@@ -108,6 +108,24 @@ macro_rules! within {
 }
 pub(crate) use within;
 
+/// Does what may be done twice, and does it again where the connection was not alive: one that was used a moment ago is not
+/// asked, and may have been ended since.
+macro_rules! twice_if_lost {
+    ($work:expr) => {
+        match $work.await {
+            Err(error) if $crate::store::database::is_lost(&error) => $work.await,
+            done => done,
+        }
+    };
+}
+pub(crate) use twice_if_lost;
+
+/// Whether a connection has ended, or was ended by the database's administrator (57P01).
+pub(super) fn is_lost(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    matches!(error, sqlx::Error::Io(_)) || code.is_some_and(|code| code == "57P01")
+}
+
 impl Database {
     /// Connects to `postgres://…` or `sqlite://…`; a SQLite file is made if it is not there.
     pub async fn connect(url: &str) -> Result<Self, Error> {
@@ -225,7 +243,7 @@ impl Database {
         Ok(match self {
             Self::Postgres { pool, pooling, .. } => {
                 let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-                Transaction::Postgres(pool.begin_with(begin).await?, *pooling)
+                Transaction::Postgres(twice_if_lost!(pool.begin_with(begin))?, *pooling)
             }
             Self::Sqlite { readers, .. } => Transaction::Sqlite(readers.begin().await?),
         })
@@ -337,8 +355,10 @@ fn postgres_options(url: &str, pooling: Pooling) -> Result<PgConnectOptions, Err
 
 async fn begin_on(pool: &PgPool, pooling: Pooling, lock_timeout: &str) -> Result<Transaction, sqlx::Error> {
     let transaction = match pooling {
-        Pooling::Session => pool.begin().await?,
-        Pooling::Transaction => pool.begin_with(format!("BEGIN; SET LOCAL lock_timeout = '{lock_timeout}'")).await?,
+        Pooling::Session => twice_if_lost!(pool.begin())?,
+        Pooling::Transaction => {
+            twice_if_lost!(pool.begin_with(format!("BEGIN; SET LOCAL lock_timeout = '{lock_timeout}'")))?
+        }
     };
     Ok(Transaction::Postgres(transaction, pooling))
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     Error,
-    database::{Database, Transaction, on, within},
+    database::{Database, Transaction, on, twice_if_lost, within},
     in_time,
 };
 use crate::{
@@ -254,8 +254,10 @@ impl Statement {
                 transaction.commit().await?;
                 return Ok(rows);
             }
-            let Self { text, values, kept } = self;
-            Ok(on!(database, |pool| bound!(sqlx::query_as(&text).persistent(kept), values).fetch_all(pool).await)?)
+            let Self { text, values, kept } = &self;
+            Ok(on!(database, |pool| {
+                twice_if_lost!(bound!(sqlx::query_as(text).persistent(*kept), values).fetch_all(pool))
+            })?)
         }))
         .await
     }
@@ -269,8 +271,10 @@ impl Statement {
                 transaction.commit().await?;
                 return Ok(row);
             }
-            let Self { text, values, kept } = self;
-            Ok(on!(database, |pool| bound!(sqlx::query_as(&text).persistent(kept), values).fetch_optional(pool).await)?)
+            let Self { text, values, kept } = &self;
+            Ok(on!(database, |pool| {
+                twice_if_lost!(bound!(sqlx::query_as(text).persistent(*kept), values).fetch_optional(pool))
+            })?)
         }))
         .await
     }
@@ -285,7 +289,7 @@ impl Statement {
     pub async fn all_in<T: Row>(self, transaction: &mut Transaction) -> Result<Vec<T>, Error> {
         let Self { text, values, kept } = self;
         let kept = kept && transaction.keeps_statements();
-        Ok(within!(transaction, |connection| bound!(sqlx::query_as(&text).persistent(kept), values)
+        Ok(within!(transaction, |connection| bound!(sqlx::query_as(&text).persistent(kept), &values)
             .fetch_all(connection)
             .await)?)
     }
@@ -299,7 +303,7 @@ impl Statement {
         let Self { text, values, kept } = self;
         let kept = kept && transaction.keeps_statements();
         let cells: Result<Vec<_>, sqlx::Error> = within!(transaction, |connection| {
-            let rows = bound!(sqlx::query(&text).persistent(kept), values).fetch_all(connection).await?;
+            let rows = bound!(sqlx::query(&text).persistent(kept), &values).fetch_all(connection).await?;
             rows.iter().map(|row| cells!(row, columns)).collect()
         });
         Ok(cells?)
@@ -309,7 +313,7 @@ impl Statement {
     pub async fn optional_in<T: Row>(self, transaction: &mut Transaction) -> Result<Option<T>, Error> {
         let Self { text, values, kept } = self;
         let kept = kept && transaction.keeps_statements();
-        Ok(within!(transaction, |connection| bound!(sqlx::query_as(&text).persistent(kept), values)
+        Ok(within!(transaction, |connection| bound!(sqlx::query_as(&text).persistent(kept), &values)
             .fetch_optional(connection)
             .await)?)
     }
@@ -318,7 +322,7 @@ impl Statement {
     pub async fn run_in(self, transaction: &mut Transaction) -> Result<u64, Error> {
         let Self { text, values, kept } = self;
         let kept = kept && transaction.keeps_statements();
-        Ok(within!(transaction, |connection| bound!(sqlx::query(&text).persistent(kept), values)
+        Ok(within!(transaction, |connection| bound!(sqlx::query(&text).persistent(kept), &values)
             .execute(connection)
             .await
             .map(|done| done.rows_affected()))?)

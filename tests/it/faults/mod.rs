@@ -13,7 +13,7 @@ mod sqlite;
 mod stopped;
 mod trial;
 
-use orgledger::store::Database;
+use orgledger::store::{Database, hot};
 
 use self::{
     interrupts::Interrupts,
@@ -22,7 +22,7 @@ use self::{
 };
 use crate::{
     graphql::server::Server,
-    store::world::World,
+    store::world::{World, rename},
     support::databases::{on_postgres, on_sqlite},
 };
 
@@ -116,6 +116,26 @@ async fn an_error_of_postgresql_is_told_to_nobody_whichever_statement_it_answers
 async fn a_connection_that_is_cut_off_costs_one_request_at_most() {
     on_postgres("a_connection_that_is_cut_off_costs_one_request_at_most", async |url| {
         live_behind_a_proxy(url, Failure::CutOff).await;
+    })
+    .await;
+}
+
+/// A connection that ended unnoticed, a moment after it was used, is not the next one's misfortune.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_ended_unnoticed_costs_nobody_anything() {
+    on_postgres("a_connection_that_ended_unnoticed_costs_nobody_anything", async |url| {
+        let proxy = Proxy::before(url).await;
+        let world = World::open(&proxy.url).await;
+        let ada = world.person("ada@example.com").await;
+        let acme = world.organization(&ada, "Acme").await;
+        for number in 3..30 {
+            proxy.arm(Failure::CutOffOnce, 0);
+            world.act(acme, &ada, rename(&format!("Acme {number}"))).await;
+            assert!(proxy.disarm(), "the first statement of a command");
+            proxy.arm(Failure::CutOffOnce, 0);
+            let head = hot::head(world.database(), acme).await.unwrap();
+            assert!(proxy.disarm() && head.unwrap().version == number, "what is read alone");
+        }
     })
     .await;
 }

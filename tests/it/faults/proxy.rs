@@ -22,8 +22,10 @@ pub const MARKER: &str = "secret_database_text";
 pub enum Failure {
     /// PostgreSQL answers with an error, to this statement and to all that follow.
     Refused,
-    /// The connection is gone before the statement arrives.
+    /// The connection is gone before the statement arrives, and so is each that it is tried on again.
     CutOff,
+    /// The same, but once.
+    CutOffOnce,
     /// The connection is gone after a COMMIT arrived, so that nobody knows what became of it. Nothing else fails.
     Unanswered,
 }
@@ -36,6 +38,8 @@ struct Plan {
     passing: usize,
     text: Option<String>,
     fired: bool,
+    /// The text of what has failed last.
+    last: String,
     /// The texts that came by while something was to fail, and those of them that have failed.
     seen: BTreeSet<String>,
     failed: BTreeSet<String>,
@@ -53,7 +57,7 @@ impl Plan {
         // PostgreSQL never refuses to roll back.
         let passes = match failure {
             Failure::Refused => text == "ROLLBACK",
-            Failure::CutOff => false,
+            Failure::CutOff | Failure::CutOffOnce => false,
             Failure::Unanswered => text != "COMMIT",
         };
         if passes {
@@ -61,7 +65,11 @@ impl Plan {
         }
         self.seen.insert(text.to_owned());
         // From then on PostgreSQL refuses everything, so that nothing is mended by trying again.
-        let goes_on = self.fired && failure == Failure::Refused;
+        let goes_on = match failure {
+            Failure::Refused => self.fired,
+            Failure::CutOff => self.fired && self.last == *text,
+            Failure::CutOffOnce | Failure::Unanswered => false,
+        };
         if self.fired && !goes_on {
             return None;
         }
@@ -75,6 +83,7 @@ impl Plan {
             _ => {}
         }
         self.fired = true;
+        self.last.clone_from(text);
         self.failed.insert(text.to_owned());
         Some(failure)
     }
@@ -208,7 +217,7 @@ async fn between(
             match failure {
                 None => {}
                 Some(Failure::Refused) => body = refused(kind, &body),
-                Some(Failure::CutOff) => return Ok(()),
+                Some(Failure::CutOff | Failure::CutOffOnce) => return Ok(()),
                 Some(Failure::Unanswered) => drop(silence.send(true)),
             }
             let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
