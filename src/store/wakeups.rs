@@ -50,13 +50,17 @@ async fn tell_all(store: &Store, mut news: Receiver<(OrganizationId, u64)>) {
 /// The heads that there is news of; `None` at the end of the store.
 async fn gather(news: &mut Receiver<(OrganizationId, u64)>) -> Option<HashMap<OrganizationId, u64>> {
     let mut heads = HashMap::new();
-    match news.recv().await {
-        Ok((organization, version)) => heads.insert(organization, version),
-        Err(RecvError::Lagged(_)) => None,
-        Err(RecvError::Closed) => return None,
+    // Commands of one organization tell of themselves in any order.
+    let mut note = |(organization, version): (OrganizationId, u64)| {
+        heads.entry(organization).and_modify(|known| *known = version.max(*known)).or_insert(version);
     };
-    while let Ok((organization, version)) = news.try_recv() {
-        heads.insert(organization, version);
+    match news.recv().await {
+        Ok(told) => note(told),
+        Err(RecvError::Lagged(_)) => {}
+        Err(RecvError::Closed) => return None,
+    }
+    while let Ok(told) = news.try_recv() {
+        note(told);
     }
     Some(heads)
 }
