@@ -92,19 +92,22 @@ impl<'a> Chain<'a> {
         self.more.last().copied().unwrap_or(self.first)
     }
 
-    /// Whether a command goes on where this ends. A deletion stays alone: nothing may be written beside what it erases.
+    /// Whether a command goes on where this ends. A deletion stays alone: nothing may be written beside what it erases. A
+    /// repetition does not come behind what it repeats: it would fail them both.
     fn goes_on_with(&self, next: &Append) -> bool {
-        self.last().head.hash == next.before.hash && !next.head.deleted
+        let repeats =
+            next.repeatable().is_some() && self.appends().any(|append| append.repeatable() == next.repeatable());
+        self.last().head.hash == next.before.hash && !next.head.deleted && !repeats
     }
 
     /// Moves the head from the version and the hash that the first command was decided on to where the last one ends.
-    fn head(&self, unless_locked: &str) -> Write {
+    fn head(&self, lock: &str) -> Write {
         let Append { organization, before, .. } = self.first;
         let head = &self.last().head;
         let (write, hash) = match before.version {
             0 => (Write::insert_new("streams"), "head_hash"),
             version => {
-                let write = Write::text(move_heads(unless_locked)).with("before", version);
+                let write = Write::text(move_heads(lock)).with("before", version);
                 (write.with("before_hash", &before.hash[..]), "becomes")
             }
         };
@@ -133,6 +136,11 @@ impl<'a> Chain<'a> {
 }
 
 impl Append {
+    /// What its repetition would be recognized by.
+    fn repeatable(&self) -> Option<(Uuid, &str)> {
+        Some((self.actor.id(), &self.idempotency.as_ref()?.key))
+    }
+
     /// The events and what stands beside them.
     fn facts(&self) -> Result<Vec<Write>, Error> {
         let mut facts = self.events.iter().map(|recorded| self.event(recorded)).collect::<Result<Vec<_>, _>>()?;
@@ -224,12 +232,20 @@ impl Append {
     }
 }
 
-/// Moves heads. One that somebody else holds does not move: whoever wants to move it waits for it in a transaction of
-/// their own, and nobody here waits with them.
-fn move_heads(unless_locked: &str) -> String {
+/// What becomes of a head that somebody else holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Held {
+    /// It does not move, and nobody waits for it who moves another.
+    PassedOver,
+    /// It is waited for, as long as the connection waits for a lock.
+    Awaited,
+}
+
+/// Moves heads.
+fn move_heads(lock: &str) -> String {
     format!(
         ", held AS (SELECT s.organization_id FROM v JOIN streams s ON s.organization_id = v.organization_id \
-             AND s.version = v.before AND s.head_hash = v.before_hash ORDER BY s.organization_id{unless_locked}) \
+             AND s.version = v.before AND s.head_hash = v.before_hash ORDER BY s.organization_id{lock}) \
          UPDATE streams AS t SET version = v.version, head_hash = v.becomes, recorded_at = v.recorded_at, \
              state = v.state \
          FROM v JOIN held ON held.organization_id = v.organization_id WHERE t.organization_id = v.organization_id"
@@ -251,7 +267,7 @@ fn chains<'a>(appends: impl IntoIterator<Item = &'a Append>) -> Vec<Chain<'a>> {
 
 /// Writes what many commands have decided; the caller commits. Says of each whether it was written: it was not, where the
 /// head was not the one that it was decided on, or where somebody who joins is gone.
-pub(super) async fn run(transaction: &mut Transaction, appends: &[&Append]) -> Result<Vec<bool>, Error> {
+pub(super) async fn run(transaction: &mut Transaction, appends: &[&Append], held: Held) -> Result<Vec<bool>, Error> {
     let arriving: BTreeSet<_> = appends.iter().flat_map(|append| append.arriving()).collect();
     let present = users::hold(transaction, &arriving).await?;
     let possible = |append: &&Append| append.arriving().all(|user| present.contains(&user));
@@ -259,8 +275,8 @@ pub(super) async fn run(transaction: &mut Transaction, appends: &[&Append]) -> R
     let (new, moved): (Vec<_>, Vec<_>) = chains.iter().partition(|chain| chain.first.before.version == 0);
     let mut heads: Vec<(Vec<u8>,)> = Vec::with_capacity(chains.len());
     for chains in [new, moved] {
-        let unless_locked = transaction.rows_unless_locked();
-        let writes = chains.into_iter().map(|chain| chain.head(unless_locked)).collect();
+        let lock = transaction.lock_of_rows(held);
+        let writes = chains.into_iter().map(|chain| chain.head(lock)).collect();
         heads.extend(write::run_returning(transaction, writes, " RETURNING head_hash").await?);
     }
     let heads: HashSet<_> = heads.into_iter().map(|(hash,)| hash).collect();

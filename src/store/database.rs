@@ -12,7 +12,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::Error;
+use super::{Error, append::Held};
 
 /// How long a request waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
@@ -311,11 +311,12 @@ impl Transaction {
         }
     }
 
-    /// The same for rows of `s`; those that somebody else has locked are not found.
-    pub(super) const fn rows_unless_locked(&self) -> &'static str {
-        match self {
-            Self::Postgres(..) => " FOR UPDATE OF s SKIP LOCKED",
-            Self::Sqlite(_) => "",
+    /// The same for rows of `s`; those that somebody else has locked are not found, or waited for.
+    pub(super) const fn lock_of_rows(&self, held: Held) -> &'static str {
+        match (self, held) {
+            (Self::Postgres(..), Held::PassedOver) => " FOR UPDATE OF s SKIP LOCKED",
+            (Self::Postgres(..), Held::Awaited) => " FOR UPDATE OF s",
+            (Self::Sqlite(_), _) => "",
         }
     }
 

@@ -1,9 +1,13 @@
 //! Hot aggregates: an organization in memory with the head it was folded to, how it gets there, and how it is taken out
 //! and put back.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use cqrs_es::AggregateContext;
+use futures_util::FutureExt;
 use quick_cache::{Weighter, sync::Cache};
 use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, watch};
 
@@ -40,12 +44,34 @@ pub(super) struct Hot {
     pub(super) head: Head,
     /// Where the last snapshot that is known was taken; 0 for none.
     pub(super) snapshot: u64,
-    /// What becomes of the last command that was decided on it, while that is not known.
+    /// What becomes of the commands that were decided on it, while that is not known.
     pub(super) writing: Option<Writing>,
 }
 
-/// Turns true when a command is written. It is given up where the command is not, or nobody knows.
-pub(super) type Writing = watch::Receiver<bool>;
+/// Whether what was decided on an aggregate is written.
+pub(super) struct Writing {
+    /// Turns true when the last command is, and with it all before. It is given up where that one is not, or nobody knows.
+    last: watch::Receiver<bool>,
+    /// Whether one of them is not, so that the last one will not be.
+    is_lost: Arc<AtomicBool>,
+}
+
+/// Who knows what becomes of a command that was decided on an aggregate.
+pub(super) struct Written {
+    command: watch::Sender<bool>,
+    is_lost: Arc<AtomicBool>,
+}
+
+impl Written {
+    /// Tells whoever waits for it.
+    pub(super) fn tell(self, is_written: bool) {
+        if is_written {
+            self.command.send_replace(true);
+        } else {
+            self.is_lost.store(true, Ordering::Relaxed);
+        }
+    }
+}
 
 impl Hot {
     /// An aggregate as the ledger has it.
@@ -59,13 +85,27 @@ impl Hot {
 
     /// Waits until all that it was folded from is written; false where that will not be.
     pub(super) async fn is_written(&mut self) -> bool {
-        if let Some(writing) = &mut self.writing
-            && writing.wait_for(|written| *written).await.is_err()
+        if let Some(Writing { last, .. }) = &mut self.writing
+            && last.wait_for(|written| *written).await.is_err()
         {
             return false;
         }
         self.writing = None;
         true
+    }
+
+    /// Whether some of it will not be written, as far as is known.
+    pub(super) fn is_lost(&mut self) -> bool {
+        let is_lost = self.writing.as_ref().is_some_and(|writing| writing.is_lost.load(Ordering::Relaxed));
+        is_lost || self.is_written().now_or_never() == Some(false)
+    }
+
+    /// Notes that a command is being written.
+    pub(super) fn writes(&mut self) -> Written {
+        let (command, last) = watch::channel(false);
+        let is_lost = self.writing.take().map(|writing| writing.is_lost).unwrap_or_default();
+        self.writing = Some(Writing { last, is_lost: Arc::clone(&is_lost) });
+        Written { command, is_lost }
     }
 }
 
@@ -194,14 +234,8 @@ pub(super) struct Context {
 impl Context {
     /// Puts the aggregate at its new head, which is written or is being written, so that it goes back to the cache. The
     /// place of its snapshot, if one is due once it is written.
-    pub(super) fn moved_to(
-        mut self,
-        head: Head,
-        writing: Option<Writing>,
-        ledger: &Ledger,
-    ) -> Option<mpsc::OwnedPermit<OrganizationId>> {
+    pub(super) fn moved_to(mut self, head: Head, ledger: &Ledger) -> Option<mpsc::OwnedPermit<OrganizationId>> {
         self.hot.head = head;
-        self.hot.writing = writing;
         let weight = self.hot.aggregate.weight();
         if weight > self.weight + self.weight / 8 {
             let slot = Arc::clone(OwnedMutexGuard::mutex(&self.slot));

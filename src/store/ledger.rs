@@ -17,9 +17,12 @@ use std::{iter, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use cqrs_es::{AggregateError, CqrsFramework};
 use futures_util::FutureExt;
-use quick_cache::sync::Cache;
+use quick_cache::{
+    DefaultHashBuilder, OptionsBuilder,
+    sync::{Cache, DefaultLifecycle},
+};
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, oneshot},
     time::Instant,
 };
 use uuid::Uuid;
@@ -27,7 +30,7 @@ use uuid::Uuid;
 use super::{
     Database, Error,
     aggregate::NotesSlot,
-    append::{self, Append, Origin},
+    append::{self, Append, Held, Origin},
     commands::{self, Idempotency},
     execution::{Execution, Outcome},
     feed::Feed,
@@ -46,6 +49,7 @@ pub const CACHE_WEIGHT: u64 = 2_000_000;
 /// How long a command is tried while others keep changing the organization.
 pub const DEADLINE: Duration = Duration::from_secs(8);
 const CACHED_ORGANIZATIONS: usize = 10_000;
+const CACHE_PARTS: usize = 4;
 const WAITING_APPENDS: usize = 1024;
 const DUE_SNAPSHOTS: usize = 16;
 /// How many commands one transaction writes.
@@ -131,21 +135,35 @@ async fn write(database: Database, mut jobs: mpsc::Receiver<Job>) {
     }
 }
 
+/// Writes a group. Where a head did not move, somebody may only have held it for a moment, to keep a refusal or a snapshot:
+/// what would have moved it waits for it, and nobody else with it. What cannot be written then either is decided again.
 async fn write_group(database: &Database, group: Vec<Job>) {
-    let appends: Vec<_> = group.iter().map(|job| &job.append).collect();
-    let result = commit(database, &appends).await;
+    let unmoved = write_jobs(database, group).await;
+    if !unmoved.is_empty() {
+        let result = commit(database, &unmoved, Held::Awaited).await;
+        let unmoved = if may_be_of_one(&result) { unmoved } else { tell(unmoved, result) };
+        tell(unmoved, Err(Error::Conflict));
+    }
+}
+
+/// Writes what it can, and tells what became of it; gives back those whose heads did not move.
+async fn write_jobs(database: &Database, group: Vec<Job>) -> Vec<Job> {
+    let result = commit(database, &group, Held::PassedOver).await;
     if group.len() == 1 || !may_be_of_one(&result) {
         return tell(group, result);
     }
     // One that fails does not fail its neighbours.
+    let mut unmoved = Vec::new();
     let mut jobs = group.into_iter();
     while let Some(job) = jobs.next() {
-        let result = commit(database, &[&job.append]).await;
+        let result = commit(database, std::slice::from_ref(&job), Held::PassedOver).await;
         if result.is_err() && !may_be_of_one(&result) {
-            return tell(iter::once(job).chain(jobs).collect(), result);
+            tell(iter::once(job).chain(jobs).collect(), result);
+            break;
         }
-        tell(vec![job], result);
+        unmoved.extend(tell(vec![job], result));
     }
+    unmoved
 }
 
 /// Whether a failure may be that of one command: the database has said no, and nothing is written. Where it was not
@@ -155,12 +173,18 @@ const fn may_be_of_one<T>(result: &Result<T, Error>) -> bool {
     matches!(result, Err(Error::Unavailable(sqlx::Error::Database(_)) | Error::Conflict | Error::Corrupt { .. }))
 }
 
-/// Tells each what became of it. Whoever asked may have given up; what was committed stays committed.
-fn tell(group: Vec<Job>, result: Result<Vec<bool>, Error>) {
+/// Tells each what became of it, and gives back those that were not written. Whoever asked may have given up; what was
+/// committed stays committed.
+fn tell(group: Vec<Job>, result: Result<Vec<bool>, Error>) -> Vec<Job> {
+    let mut unwritten = Vec::new();
     match result {
         Ok(written) => {
             for (job, written) in group.into_iter().zip(written) {
-                let _ = job.done.send(if written { Ok(()) } else { Err(Error::Conflict) });
+                if written {
+                    let _ = job.done.send(Ok(()));
+                } else {
+                    unwritten.push(job);
+                }
             }
         }
         Err(error) => {
@@ -173,14 +197,31 @@ fn tell(group: Vec<Job>, result: Result<Vec<bool>, Error>) {
             }
         }
     }
+    unwritten
 }
 
 /// Appends in one transaction, and says of each whether it was written.
-async fn commit(database: &Database, appends: &[&Append]) -> Result<Vec<bool>, Error> {
+async fn commit(database: &Database, group: &[Job], held: Held) -> Result<Vec<bool>, Error> {
+    let appends: Vec<_> = group.iter().map(|job| &job.append).collect();
     let mut transaction = database.begin_append().await?;
-    let written = append::run(&mut transaction, appends).await?;
+    let written = append::run(&mut transaction, &appends, held).await?;
     transaction.commit().await?;
     Ok(written)
+}
+
+/// An empty cache. It has few parts, however many processors there are: each has its share of the weight, and would never
+/// hold an organization that is heavier.
+fn cache() -> HotCache {
+    let options = OptionsBuilder::new()
+        .estimated_items_capacity(CACHED_ORGANIZATIONS)
+        .weight_capacity(CACHE_WEIGHT)
+        .shards(CACHE_PARTS)
+        .build();
+    let lifecycle = DefaultLifecycle::default();
+    match options {
+        Ok(options) => Cache::with_options(options, Weight, DefaultHashBuilder::default(), lifecycle),
+        Err(_) => Cache::with_weighter(CACHED_ORGANIZATIONS, CACHE_WEIGHT, Weight),
+    }
 }
 
 impl Ledger {
@@ -194,8 +235,7 @@ impl Ledger {
         let writers = (0..database.appenders()).map(writer).collect();
         let (snapshots, due) = mpsc::channel(DUE_SNAPSHOTS);
         tokio::spawn(snapshots::take(database.clone(), due));
-        let cache = Cache::with_weighter(CACHED_ORGANIZATIONS, CACHE_WEIGHT, Weight);
-        Self { database, cache: Arc::new(cache), writers, snapshots, feed }
+        Self { database, cache: Arc::new(cache()), writers, snapshots, feed }
     }
 
     /// Decides a command and appends what happens.
@@ -301,11 +341,9 @@ impl Ledger {
         let cached = self.cache.get_or_insert_with(&organization, fresh_slot)?;
         let mut slot = cached.slot.lock_owned().await;
         if let Some(hot) = slot.as_mut() {
-            let is_written = match freshness {
-                Freshness::Decided => hot.is_written().now_or_never().unwrap_or(true),
-                _ => hot.is_written().await,
-            };
-            if !is_written {
+            // What is lost is waited for with the rest: whoever comes then finds nothing of it before them.
+            let will_do = freshness == Freshness::Decided && !hot.is_lost();
+            if !will_do && !hot.is_written().await {
                 *slot = None;
             }
         }
@@ -353,18 +391,19 @@ impl Ledger {
     pub(super) async fn append(&self, append: Append, mut context: Context) -> Result<(), Error> {
         let (organization, head) = (append.organization, append.head.clone());
         let due = if let Some(mut transaction) = context.transaction.take() {
-            if append::run(&mut transaction, &[&append]).await? != [true] {
+            if append::run(&mut transaction, &[&append], Held::Awaited).await? != [true] {
                 return Err(Error::Conflict);
             }
             transaction.commit().await?;
-            context.moved_to(head, None, self)
+            context.moved_to(head, self)
         } else {
             let (done, result) = oneshot::channel();
-            let (written, writing) = watch::channel(false);
             self.writer(organization)?.send(Job { append, done }).await.map_err(|_| Error::Stopped)?;
-            let due = context.moved_to(head, Some(writing), self);
-            result.await.unwrap_or(Err(Error::Stopped))?;
-            written.send_replace(true);
+            let written = context.hot.writes();
+            let due = context.moved_to(head, self);
+            let result = result.await.unwrap_or(Err(Error::Stopped));
+            written.tell(result.is_ok());
+            result?;
             due
         };
         if let Some(place) = due {
