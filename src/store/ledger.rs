@@ -13,18 +13,14 @@
 //!
 //! *Limits.* The cache holds [`CACHE_WEIGHT`] members, invitations and keys. A command gives up after [`DEADLINE`].
 
-use std::{iter, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use cqrs_es::{AggregateError, CqrsFramework};
-use futures_util::FutureExt;
 use quick_cache::{
     DefaultHashBuilder, OptionsBuilder,
     sync::{Cache, DefaultLifecycle},
 };
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::Instant,
-};
+use tokio::{sync::mpsc, time::Instant};
 use uuid::Uuid;
 
 use super::{
@@ -38,6 +34,7 @@ use super::{
     in_time,
     invitations::InvitationDetails,
     snapshots,
+    writers::Writers,
 };
 use crate::domain::{
     Organization, OrganizationId, Refusal,
@@ -50,10 +47,7 @@ pub const CACHE_WEIGHT: u64 = 2_000_000;
 pub const DEADLINE: Duration = Duration::from_secs(8);
 const CACHED_ORGANIZATIONS: usize = 10_000;
 const CACHE_PARTS: usize = 4;
-const WAITING_APPENDS: usize = 1024;
 const DUE_SNAPSHOTS: usize = 16;
-/// How many commands one transaction writes.
-const AT_ONCE: usize = 128;
 
 /// A command with what belongs to its events and is not decided.
 #[derive(Clone, Debug)]
@@ -114,99 +108,9 @@ pub enum Freshness {
 pub struct Ledger {
     pub(super) database: Database,
     cache: Arc<HotCache>,
-    writers: Arc<[mpsc::Sender<Job>]>,
+    writers: Writers,
     snapshots: mpsc::Sender<OrganizationId>,
     pub(super) feed: Feed,
-}
-
-/// An append that waits for the writer.
-struct Job {
-    append: Append,
-    done: oneshot::Sender<Result<(), Error>>,
-}
-
-/// A task that appends: everything that waits in one transaction, and while that is under way, the next gathers. All
-/// commands of an organization go to the same, in the order they were decided. It ends when the last ledger is dropped.
-async fn write(database: Database, mut jobs: mpsc::Receiver<Job>) {
-    let mut group = Vec::with_capacity(AT_ONCE);
-    while jobs.recv_many(&mut group, AT_ONCE).await > 0 {
-        // A mistake of ours ends who waited for it, as a command that failed, and nobody after them.
-        let _ = AssertUnwindSafe(write_group(&database, std::mem::take(&mut group))).catch_unwind().await;
-    }
-}
-
-/// Writes a group. Where a head did not move, somebody may only have held it for a moment, to keep a refusal or a snapshot:
-/// what would have moved it waits for it, and nobody else with it. What cannot be written then either is decided again.
-async fn write_group(database: &Database, group: Vec<Job>) {
-    let unmoved = write_jobs(database, group).await;
-    if !unmoved.is_empty() {
-        let result = commit(database, &unmoved, Held::Awaited).await;
-        let unmoved = if may_be_of_one(&result) { unmoved } else { tell(unmoved, result) };
-        tell(unmoved, Err(Error::Conflict));
-    }
-}
-
-/// Writes what it can, and tells what became of it; gives back those whose heads did not move.
-async fn write_jobs(database: &Database, group: Vec<Job>) -> Vec<Job> {
-    let result = commit(database, &group, Held::PassedOver).await;
-    if group.len() == 1 || !may_be_of_one(&result) {
-        return tell(group, result);
-    }
-    // One that fails does not fail its neighbours.
-    let mut unmoved = Vec::new();
-    let mut jobs = group.into_iter();
-    while let Some(job) = jobs.next() {
-        let result = commit(database, std::slice::from_ref(&job), Held::PassedOver).await;
-        if result.is_err() && !may_be_of_one(&result) {
-            tell(iter::once(job).chain(jobs).collect(), result);
-            break;
-        }
-        unmoved.extend(tell(vec![job], result));
-    }
-    unmoved
-}
-
-/// Whether a failure may be that of one command: the database has said no, and nothing is written. Where it was not
-/// heard, trying again would keep everybody waiting for a database that is gone, and whether a COMMIT was done is not
-/// known: who is decided again after their own command finds it in their way.
-const fn may_be_of_one<T>(result: &Result<T, Error>) -> bool {
-    matches!(result, Err(Error::Unavailable(sqlx::Error::Database(_)) | Error::Conflict | Error::Corrupt { .. }))
-}
-
-/// Tells each what became of it, and gives back those that were not written. Whoever asked may have given up; what was
-/// committed stays committed.
-fn tell(group: Vec<Job>, result: Result<Vec<bool>, Error>) -> Vec<Job> {
-    let mut unwritten = Vec::new();
-    match result {
-        Ok(written) => {
-            for (job, written) in group.into_iter().zip(written) {
-                if written {
-                    let _ = job.done.send(Ok(()));
-                } else {
-                    unwritten.push(job);
-                }
-            }
-        }
-        Err(error) => {
-            let error = Arc::new(error);
-            for job in group {
-                let _ = job.done.send(Err(match &*error {
-                    Error::Conflict => Error::Conflict,
-                    _ => Error::Shared(Arc::clone(&error)),
-                }));
-            }
-        }
-    }
-    unwritten
-}
-
-/// Appends in one transaction, and says of each whether it was written.
-async fn commit(database: &Database, group: &[Job], held: Held) -> Result<Vec<bool>, Error> {
-    let appends: Vec<_> = group.iter().map(|job| &job.append).collect();
-    let mut transaction = database.begin_append().await?;
-    let written = append::run(&mut transaction, &appends, held).await?;
-    transaction.commit().await?;
-    Ok(written)
 }
 
 /// An empty cache. It has few parts, however many processors there are: each has its share of the weight, and would never
@@ -227,12 +131,7 @@ fn cache() -> HotCache {
 impl Ledger {
     /// Opens the ledger and starts its writers, and who takes its snapshots.
     pub fn open(database: Database, feed: Feed) -> Self {
-        let writer = |_| {
-            let (writer, jobs) = mpsc::channel(WAITING_APPENDS);
-            tokio::spawn(write(database.clone(), jobs));
-            writer
-        };
-        let writers = (0..database.appenders()).map(writer).collect();
+        let writers = Writers::start(&database);
         let (snapshots, due) = mpsc::channel(DUE_SNAPSHOTS);
         tokio::spawn(snapshots::take(database.clone(), due));
         Self { database, cache: Arc::new(cache()), writers, snapshots, feed }
@@ -397,8 +296,7 @@ impl Ledger {
             transaction.commit().await?;
             context.moved_to(head, self)
         } else {
-            let (done, result) = oneshot::channel();
-            self.writer(organization)?.send(Job { append, done }).await.map_err(|_| Error::Stopped)?;
+            let result = self.writers.give(append).await?;
             let written = context.hot.writes();
             let due = context.moved_to(head, self);
             let result = result.await.unwrap_or(Err(Error::Stopped));
@@ -410,12 +308,6 @@ impl Ledger {
             place.send(organization);
         }
         Ok(())
-    }
-
-    /// The writer of an organization's commands.
-    fn writer(&self, organization: OrganizationId) -> Result<&mpsc::Sender<Job>, Error> {
-        let place = organization.0.as_u128() % (self.writers.len() as u128);
-        self.writers.get(place as usize).ok_or(Error::Stopped)
     }
 }
 

@@ -54,6 +54,7 @@ pub mod users;
 pub mod verify;
 pub mod wakeups;
 mod write;
+mod writers;
 
 pub use database::Database;
 pub use ledger::Ledger;
