@@ -320,6 +320,12 @@ fn with_default_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
 }
 
 fn failed(error: &Failure) -> ExitCode {
+    eprintln!("orgledger: {}", sentence(&**error));
+    ExitCode::FAILURE
+}
+
+/// What went wrong, and why.
+fn sentence(error: &(dyn std::error::Error + 'static)) -> String {
     let mut sentence = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -329,6 +335,5 @@ fn failed(error: &Failure) -> ExitCode {
         }
         source = cause.source();
     }
-    eprintln!("orgledger: {sentence}");
-    ExitCode::FAILURE
+    sentence
 }

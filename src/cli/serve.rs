@@ -92,6 +92,9 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     };
     let api = Api::new(commands, usage.clone(), settings);
     tasks.spawn(api.watch.clone().run(store.clone()));
+    if let Some(standby) = store.standby.clone() {
+        tasks.spawn(async move { standby.greet().await });
+    }
     // Whoever reads that it listens may stop it at once.
     let stop = signal()?;
     println!("orgledger listens on http://{address}");

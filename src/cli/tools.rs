@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Failure, RebuildArguments, StoreArguments, organization};
+use super::{Failure, RebuildArguments, StoreArguments, organization, sentence};
 use crate::{
     clock::Clock,
     domain::GlobalId,
@@ -14,6 +14,7 @@ use crate::{
     graphql,
     store::{
         Database, Store,
+        database::Pooling,
         files::Files,
         rebuild::{self, Progress, Which},
         server_keys::OperatorSecret,
@@ -31,7 +32,17 @@ pub(super) async fn connect(arguments: &StoreArguments) -> Result<Database, Fail
         .mode(0o700)
         .create(folder)
         .map_err(|error| format!("the data directory {}: {error}", folder.display()))?;
-    Ok(Database::connect_through(&url_of(arguments), arguments.database_pooling.into()).await?)
+    connected(&url_of(arguments), arguments).await
+}
+
+async fn connected(url: &str, arguments: &StoreArguments) -> Result<Database, Failure> {
+    let pooling = Pooling::from(arguments.database_pooling);
+    Database::connect_through(url, pooling).await.map_err(|error| match sentence(&error) {
+        said if pooling == Pooling::Session && said.contains("unsupported startup parameter") => {
+            format!("{said} (a pooler such as pgbouncer needs --database-pooling transaction)").into()
+        }
+        _ => error.into(),
+    })
 }
 
 fn url_of(arguments: &StoreArguments) -> String {
@@ -46,7 +57,7 @@ pub(super) fn standby(arguments: &StoreArguments, url: Option<&str>) -> Result<O
         return Err("--database-read-url: only PostgreSQL has standbys, and --database-url names none".into());
     }
     let standby = Standby::at(standby, arguments.database_pooling.into());
-    Ok(Some(Arc::new(standby.map_err(|error| format!("--database-read-url: {error}"))?)))
+    Ok(Some(Arc::new(standby.map_err(|error| format!("--database-read-url: {}", sentence(&error)))?)))
 }
 
 async fn migrated(arguments: &StoreArguments) -> Result<Database, Failure> {
@@ -81,7 +92,7 @@ pub(super) async fn existing(arguments: &StoreArguments) -> Result<Database, Fai
     if url == Database::embedded_url(&arguments.data_dir) && !arguments.data_dir.join("orgledger.db").exists() {
         return Err(format!("there is no database in {}", arguments.data_dir.display()).into());
     }
-    let database = Database::connect_through(&url, arguments.database_pooling.into()).await?;
+    let database = connected(&url, arguments).await?;
     database.migrate().await?;
     Ok(database)
 }
@@ -116,6 +127,9 @@ pub(super) async fn rebuild(arguments: &RebuildArguments) -> Result<(), Failure>
         tell(&last);
     }
     let report = result?;
+    if matches!(which, Which::Only(_)) && report.organizations == 0 {
+        return Err("there is no such organization".into());
+    }
     println!("Rebuilt {} organizations from {} events.", report.organizations, report.events);
     database.close().await;
     Ok(())

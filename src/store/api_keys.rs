@@ -7,9 +7,8 @@ use uuid::Uuid;
 use super::{
     Database, Error,
     aggregate::Recorded,
-    database::like_pattern,
     page::{Direction, Key, Page, Position, Window},
-    statement::{Statement, Value},
+    statement::{Statement, Value, like_pattern},
     write::Write,
 };
 use crate::{

@@ -7,10 +7,9 @@ use std::collections::BTreeSet;
 use chrono::TimeDelta;
 
 use super::{
-    database::like_pattern,
     history::{ANY, Filter, takes},
     page::{Direction, Key, Position, Window},
-    statement::Statement,
+    statement::{Statement, like_pattern},
 };
 use crate::domain::{
     OrganizationId, Timestamp,

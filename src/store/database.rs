@@ -27,6 +27,9 @@ const UNTESTED: Duration = Duration::from_millis(100);
 /// How long a statement waits for a lock in PostgreSQL: no longer than its request lives.
 const LOCK_TIMEOUT: &str = "8s";
 const APPEND_LOCK_TIMEOUT: &str = "100ms";
+/// How long a transaction may do nothing before PostgreSQL ends it: less than others wait for its locks. A server that froze,
+/// or whose machine is gone, lets nothing go by itself.
+const IDLE_TIMEOUT: &str = "5s";
 /// Every statement has an index to find its rows by, and joins from few rows to those that they name. PostgreSQL would read
 /// a table whole that was small when it last looked, and is not any more. Nothing is asked for so long that compiling it
 /// were worth it.
@@ -172,7 +175,10 @@ impl Database {
     fn postgres(options: &PgConnectOptions, pooling: Pooling, patience: Duration) -> Self {
         let pool = |size, settings: &[(&str, &str)]| {
             let options = match pooling {
-                Pooling::Session => options.clone().options(BY_INDEX).options(settings.iter().copied()),
+                Pooling::Session => {
+                    let options = options.clone().options(BY_INDEX).options(settings.iter().copied());
+                    options.options([("idle_in_transaction_session_timeout", IDLE_TIMEOUT)])
+                }
                 Pooling::Transaction => options.clone(),
             };
             let pool = PgPoolOptions::new().max_connections(size).acquire_timeout(patience).test_before_acquire(false);
@@ -238,11 +244,13 @@ impl Database {
         }
     }
 
-    /// Begins a transaction that reads one state of everything.
+    /// Begins a transaction that reads one state of everything, however long whoever reads it takes between two pages:
+    /// nobody waits for it.
     pub async fn snapshot(&self) -> Result<Transaction, Error> {
         Ok(match self {
             Self::Postgres { pool, pooling, .. } => {
-                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+                     SET LOCAL idle_in_transaction_session_timeout = 0";
                 Transaction::Postgres(twice_if_lost!(pool.begin_with(begin))?, *pooling)
             }
             Self::Sqlite { readers, .. } => Transaction::Sqlite(readers.begin().await?),
@@ -358,7 +366,11 @@ async fn begin_on(pool: &PgPool, pooling: Pooling, lock_timeout: &str) -> Result
     let transaction = match pooling {
         Pooling::Session => twice_if_lost!(pool.begin())?,
         Pooling::Transaction => {
-            twice_if_lost!(pool.begin_with(format!("BEGIN; SET LOCAL lock_timeout = '{lock_timeout}'")))?
+            let begin = format!(
+                "BEGIN; SET LOCAL lock_timeout = '{lock_timeout}'; \
+                 SET LOCAL idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}'"
+            );
+            twice_if_lost!(pool.begin_with(begin.clone()))?
         }
     };
     Ok(Transaction::Postgres(transaction, pooling))
@@ -382,17 +394,4 @@ pub(super) async fn undisturbed<T: Send + 'static>(
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
     tokio::spawn(work).await.unwrap_or(Err(Error::Stopped))
-}
-
-/// A substring as a pattern of `LIKE … ESCAPE '\'`, in the normalized form of the searched columns.
-pub(super) fn like_pattern(search: &str) -> String {
-    let mut pattern = String::from("%");
-    for character in crate::domain::values::normalize(search).chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(character);
-    }
-    pattern.push('%');
-    pattern
 }

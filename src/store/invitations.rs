@@ -5,10 +5,9 @@ use uuid::Uuid;
 use super::{
     Database, Error,
     aggregate::Recorded,
-    database::like_pattern,
     page::{Direction, Key, Page, Position, Window},
     roles::{JOINED, JoinedRole},
-    statement::Statement,
+    statement::{Statement, like_pattern},
     write::Write,
 };
 use crate::domain::{

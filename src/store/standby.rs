@@ -10,9 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::time::timeout;
+use tokio::time::{error::Elapsed, timeout};
 
-use super::{Database, Error, database::Pooling, hot};
+use super::{Database, Error, database::Pooling, hot, statement::Statement};
 use crate::domain::OrganizationId;
 
 /// How long it may take to answer.
@@ -37,13 +37,18 @@ impl Standby {
         Ok(Self { database: Database::standby(url, pooling, PATIENCE)?, away_until: Mutex::default() })
     }
 
+    /// Asks it once, so that the log says if it does not answer.
+    pub async fn greet(&self) {
+        let answer = timeout(PATIENCE, Statement::new("SELECT COUNT(*)").count(&self.database)).await;
+        self.note(answered(answer).err().as_ref());
+    }
+
     /// Where to read an organization, if the standby answers and knows it up to this sequence.
     pub async fn reader(&self, organization: OrganizationId, at_least: u64) -> Option<&Database> {
         if !self.may_be_asked() {
             return None;
         }
-        let answer = timeout(PATIENCE, hot::head(&self.database, organization)).await;
-        let answer = answer.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into()));
+        let answer = answered(timeout(PATIENCE, hot::head(&self.database, organization)).await);
         self.note(answer.as_ref().err());
         let head = answer.ok()??;
         (head.version >= at_least).then_some(&self.database)
@@ -72,11 +77,17 @@ impl Standby {
         let mut away = self.away_until.lock().unwrap_or_else(PoisonError::into_inner);
         match failure {
             Some(error) if away.is_none() => {
-                tracing::warn!(?error, "the standby does not answer: everything is read from the primary");
+                let error = error as &(dyn std::error::Error + 'static);
+                tracing::warn!(error, "the standby does not answer: everything is read from the primary");
             }
             None if away.is_some() => tracing::info!("the standby answers again"),
             _ => {}
         }
         *away = failure.map(|_| Instant::now() + REST);
     }
+}
+
+/// What it answered, or that it did not in time.
+fn answered<T>(answer: Result<Result<T, Error>, Elapsed>) -> Result<T, Error> {
+    answer.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into()))
 }

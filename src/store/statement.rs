@@ -15,6 +15,7 @@ use crate::{
     domain::{
         Timestamp,
         organization::{Permissions, notices::Categories},
+        values::normalize,
     },
     secrets::hex,
 };
@@ -335,4 +336,17 @@ impl Statement {
         transaction.commit().await?;
         Ok(rows)
     }
+}
+
+/// A substring as a pattern of `LIKE … ESCAPE '\'`, in the normalized form of the searched columns.
+pub(super) fn like_pattern(search: &str) -> String {
+    let mut pattern = String::from("%");
+    for character in normalize(search).chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
 }

@@ -9,11 +9,10 @@ use uuid::Uuid;
 use super::{
     Database, Error,
     aggregate::Recorded,
-    database::like_pattern,
     number,
     page::{Direction, Key, Page, Position, Window},
     roles::{JOINED, JoinedRole},
-    statement::{Statement, Value},
+    statement::{Statement, Value, like_pattern},
     write::Write,
 };
 use crate::domain::{

@@ -75,6 +75,7 @@ async fn two_servers_work_behind_a_pooler_that_gives_each_transaction_another_co
     let pooler = Pooler::start(&program, &cluster).await;
     let unsaid = Installation::on(&pooler.url).run(&["--listen", "127.0.0.1:0"]).await;
     assert!(!unsaid.status.success(), "a pooler has to be told of: {unsaid:?}");
+    assert!(unsaid.err.contains("needs --database-pooling transaction"), "{unsaid:?}");
     let installation = Installation::on(&pooler.url).with("DATABASE_POOLING", "transaction");
     let [one, other] = [installation.serve().await, installation.serve().await];
 

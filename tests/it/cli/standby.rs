@@ -161,6 +161,7 @@ async fn without_its_standby_a_server_goes_on_and_says_so_once() {
 
     // It need not be there when a server starts.
     let late = pair.installation.serve().await;
+    until("the log", async || late.log().contains("the standby does not answer").then_some(())).await;
     assert_eq!(roles(&late.same(&ann), acme, None).await, before);
     late.stop().await;
     pair.server.stop().await;

@@ -146,6 +146,9 @@ both_databases! {
         assert_eq!(ended.out, "Rebuilt 3 organizations from 12 events.\n");
         let ended = installation.run(&["rebuild", "--organization", &organization]).await;
         assert!(ended.out.starts_with("Rebuilt 1 organizations from "), "{ended:?}");
+        let nowhere = "org_0352mPaCeodKQazbIunkpE";
+        let ended = installation.run(&["rebuild", "--organization", nowhere]).await;
+        assert_eq!((ended.err.as_str(), ended.status.success()), ("orgledger: there is no such organization\n", false));
         held(&installation.run(&["verify"]).await);
         assert_eq!(seen(&zoe, &organization).await, before);
 

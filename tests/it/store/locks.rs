@@ -8,9 +8,11 @@ use orgledger::{
     domain::{InvitationId, OrganizationId, UserId, organization::Action},
     store::{
         Database, Store,
+        database::Pooling,
         ledger::Request,
         members::Filter,
         rebuild::{Which, rebuild},
+        statement::Statement,
         users::{self, NewUser},
     },
 };
@@ -139,6 +141,34 @@ async fn a_head_that_is_held_for_a_moment_is_waited_for() {
             }
         }
         panic!("each time the organization was read again");
+    })
+    .await;
+}
+
+/// A server that froze in the middle of a transaction, or whose machine is gone, holds up the others for seconds. Who only
+/// reads may take longer: nobody waits for it.
+#[tokio::test]
+async fn an_organization_is_not_held_by_who_does_nothing() {
+    on_postgres("store::locks::an_organization_is_not_held_by_who_does_nothing", async |url| {
+        let world = World::open(url).await;
+        let people = world.people(&["ada@example.com", "bob@example.com"]).await;
+        let [ada, bob] = [&people[0], &people[1]];
+        let acme = world.organization(ada, "Acme").await;
+        world.join(acme, ada, &people[1..], "MEMBER").await;
+        let through_pooler = Database::connect_through(url, Pooling::Transaction).await.unwrap();
+        for (database, role) in [(world.database(), "MANAGER"), (&through_pooler, "MEMBER")] {
+            let reading = || Statement::new("SELECT version FROM streams WHERE organization_id = $1").bind(acme.0);
+            let mut snapshot = database.snapshot().await.unwrap();
+            let before: Vec<(i64,)> = reading().all_in(&mut snapshot).await.unwrap();
+            let mut frozen = database.begin().await.unwrap();
+            let mut holding = reading();
+            holding.push(" FOR UPDATE");
+            holding.run_in(&mut frozen).await.unwrap();
+            spawned(&world.store, world.request(acme, ada, change_role(bob, role))).await.unwrap();
+            assert!(frozen.commit().await.is_err(), "it was ended");
+            assert_eq!(reading().all_in::<(i64,)>(&mut snapshot).await.unwrap(), before);
+        }
+        through_pooler.close().await;
     })
     .await;
 }
