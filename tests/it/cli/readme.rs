@@ -61,6 +61,8 @@ async fn the_walk_of_the_readme_shows_what_it_says() {
     let server = installation.serve().await;
     let done = Command::new("bash")
         .args(["-euo", "pipefail", "-c", &walk()])
+        .env_remove("DATABASE_URL")
+        .env_remove("ORGLEDGER_SECRET")
         .env("SERVER", &server.address)
         .env("DATA", installation.data())
         .env("ORGLEDGER", env!("CARGO_BIN_EXE_orgledger"))

@@ -4,9 +4,11 @@ use std::{cell::Cell, time::Duration};
 
 use axum::http::{HeaderMap, StatusCode, header};
 use chrono::TimeDelta;
-use orgledger::store::{Database, verify};
+use futures_util::future::join;
+use orgledger::store::{Database, database::Transaction, statement::Statement, verify};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use super::{
     interrupts::Interrupts,
@@ -38,6 +40,11 @@ const INSIDE: &[&str] = &[
 ];
 /// How often a request is sent at most: more statements than any has.
 pub const PATIENCE: usize = 400;
+
+/// What is in a statement that waits for a stream that somebody holds, which others pass over.
+const WAITING: &str = "FOR UPDATE OF s)";
+/// How long a stream is held for it.
+const LONGER_THAN_AN_APPEND: Duration = Duration::from_millis(500);
 
 /// What fails.
 pub enum Faults<'a> {
@@ -184,9 +191,24 @@ impl<'a> Trial<'a> {
     pub async fn rest(&self, what: &str, request: &impl Fn() -> RequestBuilder, whole: Option<&Answer>) {
         let Faults::Statements(proxy, failure) = self.faults else { return };
         for text in proxy.told().1 {
+            // Some wait for who holds a stream at that moment.
+            let held = if text.contains(WAITING) { Some(self.hold_streams().await) } else { None };
             proxy.arm_text(failure, text);
-            self.once(what, request(), whole).await;
+            let let_go = async {
+                if let Some(transaction) = held {
+                    sleep(LONGER_THAN_AN_APPEND).await;
+                    transaction.commit().await.unwrap();
+                }
+            };
+            join(self.once(what, request(), whole), let_go).await;
         }
+    }
+
+    /// Holds every stream.
+    async fn hold_streams(&self) -> Transaction {
+        let mut transaction = self.beside.begin().await.unwrap();
+        Statement::new("SELECT version FROM streams FOR UPDATE").run_in(&mut transaction).await.unwrap();
+        transaction
     }
 
     /// Sends a request while something is to fail; tells whether it did.
