@@ -99,6 +99,7 @@ pub(super) async fn serve(arguments: ServeArguments) -> Result<(), Failure> {
     let stop = signal()?;
     println!("orgledger listens on http://{address}");
     println!("Open {public_url} to sign in; the API is at {public_url}/graphql");
+    println!("The ledger is in {}", store.database.place());
     http::serve(listener, api, http::room(), stop).await;
     tasks.shutdown().await;
     if let Err(error) = usage.flush(&store).await {

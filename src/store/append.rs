@@ -16,11 +16,11 @@ use super::{
     aggregate::Recorded,
     commands::{self, Idempotency},
     data_exports,
-    database::Transaction,
     hot::Head,
     invitations::{self, InvitationDetails},
     notices, outbox, profile,
     projection::{self, Batch},
+    transaction::Transaction,
     users,
     write::{self, Write},
 };

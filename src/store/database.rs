@@ -1,18 +1,21 @@
 //! The two databases behind one text of SQL.
 //!
-//! A statement is written once, in the SQL that both speak, inside [`on!`] or [`within!`]; the compiler types it
+//! A statement is written once, in the SQL that both speak, inside [`on!`] or [`within!`](super::transaction); the compiler types it
 //! twice. What the two do not share (connecting, pragmas, locks) stands in this file and nowhere else.
 
 use std::{path::Path, str::FromStr, time::Duration};
 
 use sqlx::{
-    ConnectOptions, Connection, PgPool, Postgres, Sqlite, SqlitePool,
+    ConnectOptions, Connection, PgPool, SqlitePool,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgListener, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::{Error, append::Held};
+use super::{
+    Error,
+    transaction::{Transaction, undisturbed},
+};
 
 /// How long a request waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
@@ -85,31 +88,6 @@ macro_rules! on {
     };
 }
 pub(crate) use on;
-
-/// A transaction of either database. Dropped without a commit, it is rolled back.
-pub enum Transaction {
-    /// Of PostgreSQL.
-    Postgres(sqlx::Transaction<'static, Postgres>, Pooling),
-    /// Of SQLite, begun with the write lock.
-    Sqlite(sqlx::Transaction<'static, Sqlite>),
-}
-
-/// Runs a statement inside a transaction of either database.
-macro_rules! within {
-    ($transaction:expr, |$connection:ident| $body:expr) => {
-        match $transaction {
-            $crate::store::database::Transaction::Postgres(transaction, _) => {
-                let $connection = &mut **transaction;
-                $body
-            }
-            $crate::store::database::Transaction::Sqlite(transaction) => {
-                let $connection = &mut **transaction;
-                $body
-            }
-        }
-    };
-}
-pub(crate) use within;
 
 /// Does what may be done twice, and does it again where the connection was not alive: one that was used a moment ago is not
 /// asked, and may have been ended since.
@@ -204,6 +182,27 @@ impl Database {
     /// The URL of the embedded default in a data directory.
     pub fn embedded_url(data_dir: &Path) -> String {
         format!("sqlite://{}", data_dir.join("orgledger.db").display())
+    }
+
+    /// Where it is, for people: without whoever connects and their password.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Postgres { pool, .. } => {
+                let options = pool.connect_options();
+                let database = options.get_database().unwrap_or(options.get_username());
+                match options.get_socket() {
+                    Some(folder) => format!("the database {database} of PostgreSQL in {}", folder.display()),
+                    None => {
+                        format!(
+                            "the database {database} of PostgreSQL at {}:{}",
+                            options.get_host(),
+                            options.get_port()
+                        )
+                    }
+                }
+            }
+            Self::Sqlite { writer, .. } => writer.connect_options().get_filename().display().to_string(),
+        }
     }
 
     /// Brings the tables to what this version needs.
@@ -305,50 +304,6 @@ impl Database {
     }
 }
 
-impl Transaction {
-    /// Whether its connection keeps prepared statements: a pooler's has those of others, by the same names.
-    pub(super) const fn keeps_statements(&self) -> bool {
-        !matches!(self, Self::Postgres(_, Pooling::Transaction))
-    }
-
-    /// What locks the rows that a SELECT reads: a clause in PostgreSQL; SQLite's writer has the whole database.
-    pub(super) const fn row_lock(&self) -> &'static str {
-        match self {
-            Self::Postgres(..) => " FOR UPDATE",
-            Self::Sqlite(_) => "",
-        }
-    }
-
-    /// The same for rows of `s`; those that somebody else has locked are not found, or waited for.
-    pub(super) const fn lock_of_rows(&self, held: Held) -> &'static str {
-        match (self, held) {
-            (Self::Postgres(..), Held::PassedOver) => " FOR UPDATE OF s SKIP LOCKED",
-            (Self::Postgres(..), Held::Awaited) => " FOR UPDATE OF s",
-            (Self::Sqlite(_), _) => "",
-        }
-    }
-
-    /// The same for rows that are only read: they do not change until the transaction ends.
-    pub(super) const fn share_lock(&self) -> &'static str {
-        match self {
-            Self::Postgres(..) => " FOR SHARE",
-            Self::Sqlite(_) => "",
-        }
-    }
-
-    /// Makes what was written last.
-    pub async fn commit(self) -> Result<(), Error> {
-        undisturbed(async move {
-            match self {
-                Self::Postgres(transaction, _) => transaction.commit().await?,
-                Self::Sqlite(transaction) => transaction.commit().await?,
-            }
-            Ok(())
-        })
-        .await
-    }
-}
-
 fn postgres_options(url: &str, pooling: Pooling) -> Result<PgConnectOptions, Error> {
     if !url.starts_with("postgres:") && !url.starts_with("postgresql:") {
         let sentence = "the database URL begins with neither postgres: nor sqlite:";
@@ -386,12 +341,4 @@ async fn migrate_at_once(pool: &PgPool) -> Result<(), Error> {
     migrator.set_locking(false).run(&mut *transaction).await?;
     sqlx::raw_sql("DEALLOCATE ALL").execute(&mut *transaction).await?;
     Ok(transaction.commit().await?)
-}
-
-/// Lets the work come to its end though whoever waits for it goes away, and is an error where it panics. sqlx forgets a
-/// BEGIN or a COMMIT that is dropped half-way, and gives the connection, which is inside a transaction then, to the next one.
-pub(super) async fn undisturbed<T: Send + 'static>(
-    work: impl Future<Output = Result<T, Error>> + Send + 'static,
-) -> Result<T, Error> {
-    tokio::spawn(work).await.unwrap_or(Err(Error::Stopped))
 }

@@ -8,7 +8,7 @@
 
 use uuid::Uuid;
 
-use super::{Database, Error, NEVER, database::Transaction, statement::Statement, users};
+use super::{Database, Error, NEVER, statement::Statement, transaction::Transaction, users};
 use crate::domain::{Actor, OrganizationId, Timestamp, UserId};
 
 /// What an erased person is called, wherever a name is shown.

@@ -16,11 +16,11 @@ use tokio::sync::{Semaphore, SetOnce, broadcast, watch};
 use super::{
     Database, Error,
     aggregate::Recorded,
-    database::undisturbed,
     history,
     names::{Names, Wanted},
     number,
     statement::Statement,
+    transaction::undisturbed,
 };
 use crate::domain::OrganizationId;
 

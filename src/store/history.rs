@@ -6,9 +6,9 @@ use super::{
     Database, Error,
     aggregate::{EventRow, Recorded},
     audit::{DONE, over_done},
-    database::Transaction,
     page::{Direction, Key, Page, Position, Window},
     statement::Statement,
+    transaction::Transaction,
     write::Write,
 };
 use crate::domain::{OrganizationId, Timestamp};

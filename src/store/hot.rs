@@ -12,7 +12,7 @@ use quick_cache::{Weighter, sync::Cache};
 use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, watch};
 
 use super::{
-    Database, Error, chain, database::Transaction, history, ledger::Ledger, number, snapshots, statement::Statement,
+    Database, Error, chain, history, ledger::Ledger, number, snapshots, statement::Statement, transaction::Transaction,
 };
 use crate::domain::{Organization, OrganizationId, Timestamp};
 

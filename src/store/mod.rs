@@ -50,6 +50,7 @@ pub mod snapshots;
 pub mod standby;
 pub mod standing;
 pub mod statement;
+pub mod transaction;
 pub mod users;
 pub mod verify;
 pub mod wakeups;

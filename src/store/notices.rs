@@ -14,8 +14,8 @@ use chrono::TimeDelta;
 use uuid::Uuid;
 
 use super::{
-    Database, Error, aggregate::Recorded, column, database::Transaction, history, hot, number, outbox,
-    statement::Statement, write::Write,
+    Database, Error, aggregate::Recorded, column, history, hot, number, outbox, statement::Statement,
+    transaction::Transaction, write::Write,
 };
 use crate::domain::{
     Actor, OrganizationId, Timestamp, UserId,

@@ -4,10 +4,9 @@ use chrono::TimeDelta;
 use uuid::Uuid;
 
 use super::{
-    Database, Error,
-    database::Transaction,
-    number,
+    Database, Error, number,
     statement::Statement,
+    transaction::Transaction,
     write::{self, Write},
 };
 use crate::domain::{Actor, OrganizationId, Timestamp};

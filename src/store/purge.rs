@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{Database, Error, database::Transaction, files::Files, statement::Statement};
+use super::{Database, Error, files::Files, statement::Statement, transaction::Transaction};
 use crate::domain::OrganizationId;
 
 /// How often a server looks for deleted organizations.

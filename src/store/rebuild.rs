@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{
-    Database, Error, database::Transaction, history, hot, number, profile, projection, statement::Statement, write,
+    Database, Error, history, hot, number, profile, projection, statement::Statement, transaction::Transaction, write,
 };
 use crate::domain::OrganizationId;
 

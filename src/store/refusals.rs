@@ -13,13 +13,13 @@ use super::{
     Database, Error,
     append::Origin,
     audit::{Place, REFUSED, over_refused},
-    database::Transaction,
     history::{Entry, Filter},
     hot,
     ledger::{Freshness, Ledger, Receipt, Request},
     number,
     page::{Direction, End, Key, Page, Position, Window},
     statement::Statement,
+    transaction::Transaction,
 };
 use crate::domain::{
     Actor, Organization, OrganizationId, Refusal, Timestamp,

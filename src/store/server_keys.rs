@@ -13,7 +13,7 @@ use ring::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Database, Error, database::Transaction, note::Signer, statement::Statement};
+use super::{Database, Error, note::Signer, statement::Statement, transaction::Transaction};
 use crate::{entropy::Entropy, secrets::ServerKey};
 
 /// The variable that holds the secret.

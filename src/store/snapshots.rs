@@ -12,10 +12,10 @@ use tokio::sync::mpsc;
 
 use super::{
     Database, Error,
-    database::Transaction,
     hot::{self, Head, Hot},
     number,
     statement::Statement,
+    transaction::Transaction,
 };
 use crate::domain::{Organization, OrganizationId, Timestamp};
 

@@ -8,8 +8,9 @@ use uuid::Uuid;
 
 use super::{
     Error,
-    database::{Database, Transaction, on, twice_if_lost, within},
+    database::{Database, on, twice_if_lost},
     in_time,
+    transaction::{Transaction, within},
 };
 use crate::{
     domain::{

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::{
     Database, Error, NEVER,
-    database::Transaction,
     statement::{Statement, Value},
+    transaction::Transaction,
 };
 use crate::domain::{
     Timestamp, UserId,

@@ -9,10 +9,9 @@ use uuid::Uuid;
 use super::{
     Database, Error, NEVER,
     aggregate::EventRow,
-    chain,
-    database::Transaction,
-    number, rebuild,
+    chain, number, rebuild,
     statement::{Row, Statement},
+    transaction::Transaction,
 };
 use crate::{
     domain::{

@@ -14,8 +14,8 @@ use std::{borrow::Cow, collections::VecDeque, mem::discriminant};
 
 use super::{
     Error,
-    database::Transaction,
     statement::{Row, Statement, Value},
+    transaction::Transaction,
 };
 
 /// How many rows SQLite takes at once.

@@ -17,7 +17,7 @@ pub use run::{Runner, page_statements, run_one};
 use chrono::TimeDelta;
 use uuid::Uuid;
 
-use super::{Database, Error, database::Transaction, files::Files, number, statement::Statement};
+use super::{Database, Error, files::Files, number, statement::Statement, transaction::Transaction};
 use crate::domain::{DataExportId, OrganizationId, Timestamp, UserId};
 
 /// How long an export can be had.

@@ -11,10 +11,10 @@ use crate::{
     domain::{GlobalId, Timestamp},
     store::{
         Database, Error, Store, chain, csv,
-        database::Transaction,
         files::Files,
         profile,
         statement::{Holds, Statement},
+        transaction::Transaction,
     },
 };
 

@@ -15,8 +15,8 @@ use orgledger::{
         Database, NEVER, Store,
         aggregate::{EventRow, Metadata, encode},
         chain,
-        database::Transaction,
         statement::{Statement, Value},
+        transaction::Transaction,
     },
 };
 

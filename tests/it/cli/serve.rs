@@ -30,6 +30,15 @@ async fn without_a_command_it_serves_the_embedded_database_and_finds_its_data_ag
     server.stop().await;
 }
 
+/// As a settings file has it that leaves the value out.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_database_url_is_none_and_it_says_where_the_ledger_is() {
+    let installation = Installation::embedded().with("DATABASE_URL", "");
+    let server = installation.serve().await;
+    assert_eq!(server.line("The ledger ").await, "The ledger is in ./data/orgledger.db");
+    server.stop().await;
+}
+
 both_databases! {
     async fn the_environment_says_how_to_serve(url: &str) {
         let installation = Installation::on(url)
@@ -46,6 +55,18 @@ both_databases! {
         let users = orgledger::store::statement::Statement::new("SELECT COUNT(*) FROM users");
         assert_eq!(users.count(&database).await.unwrap(), 1);
         database.close().await;
+        server.stop().await;
+    }
+
+    async fn it_says_which_database_it_is_and_not_who_connects(url: &str) {
+        let server = Installation::on(url).serve().await;
+        let line = server.line("The ledger ").await;
+        if let Some(file) = url.strip_prefix("sqlite://") {
+            assert_eq!(line, format!("The ledger is in {file}"));
+        } else {
+            assert!(line.starts_with("The ledger is in the database "), "{line}");
+            assert!(line.contains(" of PostgreSQL ") && !line.contains('@'), "{line}");
+        }
         server.stop().await;
     }
 

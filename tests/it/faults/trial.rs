@@ -5,7 +5,7 @@ use std::{cell::Cell, time::Duration};
 use axum::http::{HeaderMap, StatusCode, header};
 use chrono::TimeDelta;
 use futures_util::future::join;
-use orgledger::store::{Database, database::Transaction, statement::Statement, verify};
+use orgledger::store::{Database, statement::Statement, transaction::Transaction, verify};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use tokio::time::sleep;

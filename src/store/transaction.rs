@@ -1,0 +1,82 @@
+//! A transaction of either database: what is run in it, what it locks, and how it ends.
+
+use sqlx::{Postgres, Sqlite};
+
+use super::{Error, append::Held, database::Pooling};
+
+/// A transaction of either database. Dropped without a commit, it is rolled back.
+pub enum Transaction {
+    /// Of PostgreSQL.
+    Postgres(sqlx::Transaction<'static, Postgres>, Pooling),
+    /// Of SQLite, begun with the write lock.
+    Sqlite(sqlx::Transaction<'static, Sqlite>),
+}
+
+/// Runs a statement inside a transaction of either database.
+macro_rules! within {
+    ($transaction:expr, |$connection:ident| $body:expr) => {
+        match $transaction {
+            $crate::store::transaction::Transaction::Postgres(transaction, _) => {
+                let $connection = &mut **transaction;
+                $body
+            }
+            $crate::store::transaction::Transaction::Sqlite(transaction) => {
+                let $connection = &mut **transaction;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use within;
+
+impl Transaction {
+    /// Whether its connection keeps prepared statements: a pooler's has those of others, by the same names.
+    pub(super) const fn keeps_statements(&self) -> bool {
+        !matches!(self, Self::Postgres(_, Pooling::Transaction))
+    }
+
+    /// What locks the rows that a SELECT reads: a clause in PostgreSQL; SQLite's writer has the whole database.
+    pub(super) const fn row_lock(&self) -> &'static str {
+        match self {
+            Self::Postgres(..) => " FOR UPDATE",
+            Self::Sqlite(_) => "",
+        }
+    }
+
+    /// The same for rows of `s`; those that somebody else has locked are not found, or waited for.
+    pub(super) const fn lock_of_rows(&self, held: Held) -> &'static str {
+        match (self, held) {
+            (Self::Postgres(..), Held::PassedOver) => " FOR UPDATE OF s SKIP LOCKED",
+            (Self::Postgres(..), Held::Awaited) => " FOR UPDATE OF s",
+            (Self::Sqlite(_), _) => "",
+        }
+    }
+
+    /// The same for rows that are only read: they do not change until the transaction ends.
+    pub(super) const fn share_lock(&self) -> &'static str {
+        match self {
+            Self::Postgres(..) => " FOR SHARE",
+            Self::Sqlite(_) => "",
+        }
+    }
+
+    /// Makes what was written last.
+    pub async fn commit(self) -> Result<(), Error> {
+        undisturbed(async move {
+            match self {
+                Self::Postgres(transaction, _) => transaction.commit().await?,
+                Self::Sqlite(transaction) => transaction.commit().await?,
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// Lets the work come to its end though whoever waits for it goes away, and is an error where it panics. sqlx forgets a
+/// BEGIN or a COMMIT that is dropped half-way, and gives the connection, which is inside a transaction then, to the next one.
+pub(super) async fn undisturbed<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::spawn(work).await.unwrap_or(Err(Error::Stopped))
+}
