@@ -227,10 +227,8 @@ pub fn ledger_cursor(sequence: u64) -> String {
 
 /// The sequence of a ledger cursor.
 pub fn ledger_sequence(cursor: &str) -> Result<u64> {
-    match decode(LEDGER, cursor)?.key {
-        Key::Number(sequence) => Ok(sequence),
-        Key::Text(_) | Key::Time(_) | Key::Pair(..) => {
-            Err(top("INVALID_CURSOR", "This cursor is not one of the ledger."))
-        }
+    match read(LEDGER, cursor) {
+        Some(Position { key: Key::Number(sequence), .. }) => Ok(sequence),
+        _ => Err(top("INVALID_CURSOR", "This cursor is not one of the ledger.")),
     }
 }

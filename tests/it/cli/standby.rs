@@ -89,6 +89,7 @@ async fn a_query_reads_the_standby_and_a_cursor_reads_what_it_was_given_for() {
         let document = "query($id: ID!, $cursor: String) { organization(id: $id, minCursor: $cursor) { id } }";
         let (_, body) = ann.send(document, json!({ "id": acme, "cursor": cursor })).await.unwrap();
         assert_eq!(body["errors"][0]["extensions"]["code"], "INVALID_CURSOR", "{cursor}");
+        assert_eq!(body["errors"][0]["message"], "This cursor is not one of the ledger.", "{cursor}");
     }
 
     // An organization that the standby has never heard of is there at once.
