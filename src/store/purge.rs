@@ -26,6 +26,10 @@ pub async fn purge(database: &Database, files: &Files) -> Result<u64, Error> {
         files.erase(OrganizationId(organization)).await?;
         erase_letters(database, files, organization).await?;
         let mut transaction = database.begin().await?;
+        // One server after the other: who waited for another one's batch would find none, and take that for the end.
+        if !hold_deleted(&mut transaction, organization).await? {
+            continue;
+        }
         let batch = take_batch(&mut transaction, organization, version).await?;
         if batch == 0 {
             Statement::new("UPDATE streams SET state = 'PURGED' WHERE organization_id = $1")
@@ -51,6 +55,15 @@ async fn erase_letters(database: &Database, files: &Files, organization: Uuid) -
         .await?;
     files.erase_letters(letters.into_iter().map(|(letter,)| letter), &[]).await?;
     Statement::new("DELETE FROM outbox WHERE organization_id = $1").bind(organization).run(database).await.map(|_| ())
+}
+
+/// Holds an organization that is deleted; false where nothing is left to purge.
+async fn hold_deleted(transaction: &mut Transaction, organization: Uuid) -> Result<bool, Error> {
+    let lock = transaction.row_lock();
+    let held =
+        Statement::new(format!("SELECT version FROM streams WHERE organization_id = $1 AND state = 'DELETED'{lock}"));
+    let row: Option<(i64,)> = held.bind(organization).optional_in(transaction).await?;
+    Ok(row.is_some())
 }
 
 async fn take_batch(transaction: &mut Transaction, organization: Uuid, version: i64) -> Result<u64, Error> {
@@ -87,9 +100,16 @@ async fn forget_strangers(transaction: &mut Transaction, invited: Vec<Uuid>) -> 
     if invited.is_empty() {
         return Ok(());
     }
-    let mut statement =
-        Statement::new("DELETE FROM users WHERE NOT email_verified AND erasure IS NULL AND user_id IN ");
-    statement.push_list(invited).push(
+    // Held first, by a statement of its own: one that waits for an invitation elsewhere would not look at it again.
+    let mut held =
+        Statement::new("SELECT user_id FROM users WHERE NOT email_verified AND erasure IS NULL AND user_id IN ");
+    held.push_list(invited).push(" ORDER BY user_id").push(transaction.row_lock());
+    let strangers: Vec<(Uuid,)> = held.all_in(transaction).await?;
+    if strangers.is_empty() {
+        return Ok(());
+    }
+    let mut statement = Statement::new("DELETE FROM users WHERE user_id IN ");
+    statement.push_list(strangers.into_iter().map(|(user,)| user)).push(
         " AND NOT EXISTS (SELECT 1 FROM user_organizations o WHERE o.user_id = users.user_id) \
          AND NOT EXISTS (SELECT 1 FROM user_invitations i WHERE i.user_id = users.user_id)",
     );

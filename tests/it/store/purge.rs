@@ -1,5 +1,6 @@
 //! What is left of a deleted organization: its end, and nothing else.
 
+use futures_util::future::join_all;
 use orgledger::{
     domain::Organization,
     store::{
@@ -8,6 +9,7 @@ use orgledger::{
         ledger::Freshness,
         purge::purge,
         rebuild::{Which, rebuild},
+        statement::Statement,
         verify::verify,
     },
 };
@@ -16,6 +18,34 @@ use super::{life::Life, world::World};
 use crate::support::databases::both_databases;
 
 both_databases! {
+    /// More events than one transaction takes away, and several servers at it.
+    async fn servers_that_purge_at_the_same_moment_leave_nothing(url: &str) {
+        let world = World::open(url).await;
+        let Life { gone, .. } = Life::live(&world).await;
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files::folder(folder.path()).unwrap();
+        let of_gone = "organization_id = (SELECT organization_id FROM streams WHERE state = 'DELETED')";
+        world.raw(&format!("UPDATE events SET sequence = sequence + 4000 WHERE {of_gone}")).await;
+        world.raw("UPDATE streams SET version = version + 4000 WHERE state = 'DELETED'").await;
+        let columns = "event_type, event_version, payload, metadata, organization_id, recorded_at, prev_hash, hash";
+        world
+            .raw(&format!(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000) \
+                 INSERT INTO events (aggregate_type, aggregate_id, sequence, {columns}) \
+                 SELECT aggregate_type, aggregate_id, i, {columns} FROM n CROSS JOIN events \
+                 WHERE sequence = 4001 AND {of_gone}"
+            ))
+            .await;
+        let purges = (0..4).map(|_| purge(world.database(), &files));
+        let went: u64 = join_all(purges).await.into_iter().map(Result::unwrap).sum();
+        let end = hot::head(world.database(), gone).await.unwrap().unwrap();
+        assert_eq!(went, end.version - 1);
+        let left = history::after(world.database(), gone, 0, u64::MAX).await.unwrap();
+        assert_eq!(left.iter().map(|event| event.sequence).collect::<Vec<_>>(), [end.version]);
+        let finished = Statement::new("SELECT COUNT(*) FROM streams WHERE state = 'PURGED'");
+        assert_eq!(finished.count(world.database()).await.unwrap(), 1);
+    }
+
     /// The deletion stays as the tombstone, chained to what is gone; a living organization loses nothing.
     async fn a_deleted_organization_is_purged_down_to_its_end(url: &str) {
         let world = World::open(url).await;
