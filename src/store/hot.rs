@@ -236,12 +236,18 @@ impl Context {
     /// place of its snapshot, if one is due once it is written.
     pub(super) fn moved_to(mut self, head: Head, ledger: &Ledger) -> Option<mpsc::OwnedPermit<OrganizationId>> {
         self.hot.head = head;
+        self.weigh();
+        ledger.snapshot_if_due(&mut self.hot)
+    }
+
+    /// Tells the cache what the aggregate weighs, where that is more than it knows.
+    pub(super) fn weigh(&mut self) {
         let weight = self.hot.aggregate.weight();
         if weight > self.weight + self.weight / 8 {
+            self.weight = weight;
             let slot = Arc::clone(OwnedMutexGuard::mutex(&self.slot));
             self.cache.insert(self.organization, Cached { slot, weight });
         }
-        ledger.snapshot_if_due(&mut self.hot)
     }
 }
 

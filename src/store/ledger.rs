@@ -20,7 +20,10 @@ use quick_cache::{
     DefaultHashBuilder, OptionsBuilder,
     sync::{Cache, DefaultLifecycle},
 };
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::Instant,
+};
 use uuid::Uuid;
 
 use super::{
@@ -103,6 +106,10 @@ pub enum Freshness {
     Locked,
 }
 
+/// How many refusals are kept at the same time. Each waits for a head, with a connection: somebody who holds one for long
+/// shall not have all of them.
+const REFUSALS_AT_ONCE: usize = 4;
+
 /// The ledger of all organizations.
 #[derive(Clone)]
 pub struct Ledger {
@@ -110,6 +117,8 @@ pub struct Ledger {
     cache: Arc<HotCache>,
     writers: Writers,
     snapshots: mpsc::Sender<OrganizationId>,
+    /// Places for those who keep a refusal.
+    pub(super) keeping: Arc<Semaphore>,
     pub(super) feed: Feed,
 }
 
@@ -134,7 +143,13 @@ impl Ledger {
         let writers = Writers::start(&database);
         let (snapshots, due) = mpsc::channel(DUE_SNAPSHOTS);
         tokio::spawn(snapshots::take(database.clone(), due));
-        Self { database, cache: Arc::new(cache()), writers, snapshots, feed }
+        let keeping = Arc::new(Semaphore::new(REFUSALS_AT_ONCE));
+        Self { database, cache: Arc::new(cache()), writers, snapshots, keeping, feed }
+    }
+
+    /// How much is in memory: members, invitations and keys of all organizations that are.
+    pub fn weight(&self) -> u64 {
+        self.cache.weight()
     }
 
     /// Decides a command and appends what happens.
@@ -263,7 +278,7 @@ impl Ledger {
                 (hot, true)
             }
         };
-        let context = Context {
+        let mut context = Context {
             organization,
             hot,
             slot,
@@ -272,6 +287,9 @@ impl Ledger {
             cache: Arc::clone(&self.cache),
             weight: cached.weight,
         };
+        if fresh {
+            context.weigh();
+        }
         Ok(context)
     }
 

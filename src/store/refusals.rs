@@ -95,6 +95,8 @@ impl Ledger {
     /// Keeps a refusal in the audit log, before anybody is told of it. What the store cannot keep stands in the log of
     /// the service.
     pub(super) async fn keep_refusal(&self, version: u64, attempt: &Attempt, refusal: &Refusal) {
+        // It is never closed.
+        let _place = self.keeping.acquire().await;
         if let Err(error) = keep(&self.database, version, attempt, refusal).await {
             let Attempt { organization, actor, action, .. } = attempt;
             tracing::warn!(?error, %organization, ?actor, action, code = refusal.code(), "a refusal was not kept");

@@ -31,6 +31,23 @@ async fn name(world: &World, organization: OrganizationId) -> String {
 }
 
 both_databases! {
+    /// Who only looks at an organization has the cache know how heavy it is.
+    async fn the_cache_weighs_what_is_read(url: &str) {
+        let world = World::open(url).await;
+        let ada = world.person("ada@example.com").await;
+        let acme = world.organization(&ada, "Acme").await;
+        let people = world.people(&["bob@example.com", "cleo@example.com", "dan@example.com"]).await;
+        world.join(acme, &ada, &people, "MEMBER").await;
+        let weight = world.store.ledger.view(acme, Freshness::Compared, Organization::weight).await.unwrap();
+        let cold = world.cold();
+        assert_eq!(cold.store.ledger.weight(), 0);
+        cold.store.ledger.view(acme, Freshness::Compared, Organization::weight).await.unwrap();
+        assert_eq!((weight, cold.store.ledger.weight()), (8, 8), "one, four members, and three invitations");
+        world.act(acme, &ada, rename("Apex")).await;
+        cold.store.ledger.view(acme, Freshness::Compared, Organization::weight).await.unwrap();
+        assert_eq!(cold.store.ledger.weight(), 8);
+    }
+
     /// What a receipt says is what the head, the events and the rows say.
     async fn a_commands_events_rows_and_head_are_one(url: &str) {
         let world = World::open(url).await;
