@@ -24,6 +24,8 @@ const READERS: u32 = 8;
 const ROW_BUFFER: usize = 256;
 const POSTGRES_CONNECTIONS: u32 = 16;
 const APPENDERS: u32 = 2;
+/// Their connections: the network may go silent while one is in use, which keeps its place until it is given up for lost.
+const APPENDER_CONNECTIONS: u32 = 2 * APPENDERS;
 /// How long a connection is idle before it is asked whether it lives. One that was used a moment ago is not: no database
 /// ends and comes back in that time.
 const UNTESTED: Duration = Duration::from_millis(100);
@@ -101,10 +103,10 @@ macro_rules! twice_if_lost {
 }
 pub(crate) use twice_if_lost;
 
-/// Whether a connection has ended, or was ended by the database's administrator (57P01).
+/// Whether a connection has ended: was ended by the database (class 57P), or by a pooler that has lost the database (class 08).
 pub(super) fn is_lost(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    matches!(error, sqlx::Error::Io(_)) || code.is_some_and(|code| code == "57P01")
+    matches!(error, sqlx::Error::Io(_)) || code.is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
 }
 
 impl Database {
@@ -174,7 +176,7 @@ impl Database {
         let appending = [("lock_timeout", APPEND_LOCK_TIMEOUT), ("plan_cache_mode", "force_generic_plan")];
         Self::Postgres {
             pool: pool(POSTGRES_CONNECTIONS, &[("lock_timeout", LOCK_TIMEOUT)]),
-            appender: pool(APPENDERS, &appending),
+            appender: pool(APPENDER_CONNECTIONS, &appending),
             pooling,
         }
     }
@@ -208,7 +210,13 @@ impl Database {
     /// Brings the tables to what this version needs.
     pub async fn migrate(&self) -> Result<(), Error> {
         match self {
-            Self::Postgres { pool, pooling: Pooling::Session, .. } => POSTGRES_MIGRATIONS.run(pool).await?,
+            Self::Postgres { pool, pooling: Pooling::Session, .. } => {
+                // Another server may be at it for as long as it takes.
+                let mut connection = pool.acquire().await?;
+                sqlx::raw_sql("SET lock_timeout = 0").execute(&mut *connection).await?;
+                POSTGRES_MIGRATIONS.run(&mut *connection).await?;
+                connection.close().await?;
+            }
             Self::Postgres { pool, pooling: Pooling::Transaction, .. } => migrate_at_once(pool).await?,
             Self::Sqlite { writer, .. } => SQLITE_MIGRATIONS.run(writer).await?,
         }

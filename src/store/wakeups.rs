@@ -15,6 +15,7 @@ use tokio::{
 use super::{
     Database, Store,
     feed::{Feed, POLL},
+    in_time,
 };
 use crate::domain::OrganizationId;
 
@@ -39,7 +40,7 @@ async fn tell_all(store: &Store, mut news: Receiver<(OrganizationId, u64)>) {
     while let Some(heads) = gather(&mut news).await {
         let heads: Vec<_> = heads.into_iter().collect();
         for some in heads.chunks(AT_ONCE) {
-            if let Err(error) = store.database.notify(&payload(some)).await {
+            if let Err(error) = in_time(store.database.notify(&payload(some))).await {
                 tracing::warn!(?error, "other servers were not told of new events");
             }
         }

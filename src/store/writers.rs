@@ -7,7 +7,7 @@
 //!
 //! *Limits.* A transaction writes [`AT_ONCE`] commands, and [`WAITING`] wait for it; who has another waits to give it.
 
-use std::{iter, panic::AssertUnwindSafe, sync::Arc};
+use std::{io, iter, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot};
@@ -15,6 +15,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     Database, Error,
     append::{self, Append, Held},
+    database::is_lost,
+    in_time,
 };
 
 const WAITING: usize = 1024;
@@ -126,11 +128,20 @@ fn tell(group: Vec<Job>, result: Result<Vec<bool>, Error>) -> Vec<Job> {
     unwritten
 }
 
-/// Appends in one transaction, and says of each whether it was written.
+/// Appends in one transaction, and says of each whether it was written. A database that says nothing any more is not waited
+/// for longer than whoever asked waits.
 async fn commit(database: &Database, group: &[Job], held: Held) -> Result<Vec<bool>, Error> {
     let appends: Vec<_> = group.iter().map(|job| &job.append).collect();
-    let mut transaction = database.begin_append().await?;
-    let written = append::run(&mut transaction, &appends, held).await?;
-    transaction.commit().await?;
-    Ok(written)
+    in_time(async {
+        let mut transaction = database.begin_append().await?;
+        let written = append::run(&mut transaction, &appends, held).await?;
+        match transaction.commit().await {
+            // Whoever says that the connection is lost, a pooler too, did not hear how the COMMIT ended.
+            Err(Error::Unavailable(error)) if is_lost(&error) => {
+                Err(Error::Unavailable(sqlx::Error::Io(io::Error::other(error))))
+            }
+            done => done.map(|()| written),
+        }
+    })
+    .await
 }

@@ -13,7 +13,7 @@ mod sqlite;
 mod stopped;
 mod trial;
 
-use orgledger::store::{Database, hot};
+use orgledger::store::{Database, hot, ledger, verify};
 
 use self::{
     interrupts::Interrupts,
@@ -59,7 +59,7 @@ async fn what_is_good_once_is_used_up_by_nothing_that_failed_on_sqlite() {
 /// Each statement of transactions that write many commands fails: of many organizations, and of one.
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_of_one_transaction_are_done_once_or_not_at_all_on_postgres() {
-    for failure in [Failure::Refused, Failure::CutOff, Failure::Unanswered] {
+    for failure in [Failure::Refused, Failure::CutOff, Failure::Unanswered, Failure::LostBehindPooler] {
         on_postgres("commands_of_one_transaction_are_done_once_or_not_at_all_on_postgres", async |url| {
             let proxy = Proxy::before(url).await;
             let world = World::open(&proxy.url).await;
@@ -99,6 +99,25 @@ async fn live_behind_a_proxy(url: &str, failure: Failure) -> (usize, Vec<String>
     server.store.database.close().await;
     beside.close().await;
     told
+}
+
+/// The network says nothing any more while COMMITs are under way, and no connection ends: more of them than there are writers.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_nothing_is_heard_of_holds_up_nobody_for_long() {
+    on_postgres("a_commit_that_nothing_is_heard_of_holds_up_nobody_for_long", async |url| {
+        let proxy = Proxy::before(url).await;
+        let world = World::open(&proxy.url).await;
+        let ada = world.person("ada@example.com").await;
+        let acme = world.organization(&ada, "Acme").await;
+        for round in 0..3 {
+            proxy.arm(Failure::Silent, 0);
+            let told = world.ask(acme, &ada, rename(&format!("Apex {round}"))).await;
+            assert!(proxy.disarm() && matches!(told, Err(ledger::Failure::Store(_))), "{told:?}");
+            world.act(acme, &ada, rename(&format!("Acme {round}"))).await;
+        }
+        assert_eq!(verify::verify(world.database()).await.unwrap().events, 2 + 3 * 2);
+    })
+    .await;
 }
 
 /// Each statement is answered with an error whose words must not come out.

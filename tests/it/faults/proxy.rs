@@ -28,6 +28,10 @@ pub enum Failure {
     CutOffOnce,
     /// The connection is gone after a COMMIT arrived, so that nobody knows what became of it. Nothing else fails.
     Unanswered,
+    /// The same behind a pooler, which answers in the place of a database that it has lost.
+    LostBehindPooler,
+    /// The same, but nobody is told: the network says nothing any more.
+    Silent,
 }
 
 /// What is to happen, and what has happened.
@@ -58,7 +62,7 @@ impl Plan {
         let passes = match failure {
             Failure::Refused => text == "ROLLBACK",
             Failure::CutOff | Failure::CutOffOnce => false,
-            Failure::Unanswered => text != "COMMIT",
+            Failure::Unanswered | Failure::LostBehindPooler | Failure::Silent => text != "COMMIT",
         };
         if passes {
             return None;
@@ -68,7 +72,7 @@ impl Plan {
         let goes_on = match failure {
             Failure::Refused => self.fired,
             Failure::CutOff => self.fired && self.last == *text,
-            Failure::CutOffOnce | Failure::Unanswered => false,
+            Failure::CutOffOnce | Failure::Unanswered | Failure::LostBehindPooler | Failure::Silent => false,
         };
         if self.fired && !goes_on {
             return None;
@@ -189,16 +193,26 @@ async fn between(
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = tokio::io::split(server);
     // Nobody hears what comes after this was sent.
-    let (silence, silent) = tokio::sync::watch::channel(false);
+    let (silence, silent) = tokio::sync::watch::channel(None);
     let answers = async {
         let mut buffer = vec![0; 16 * 1024];
         loop {
             let length = from_server.read(&mut buffer).await?;
-            if length == 0 || *silent.borrow() {
+            if length == 0 {
                 return Ok(());
+            }
+            match *silent.borrow() {
+                None => {}
+                Some(Failure::Silent) => continue,
+                Some(Failure::LostBehindPooler) => break,
+                Some(_) => return Ok(()),
             }
             to_client.write_all(&buffer[..length]).await?;
         }
+        // What pgbouncer says.
+        let said = b"SFATAL\0VFATAL\0C08P01\0Mserver conn crashed?\0\0";
+        let length = u32::try_from(said.len() + 4).unwrap().to_be_bytes();
+        to_client.write_all(&[b"E", &length[..], &said[..]].concat()).await
     };
     let questions = async {
         // The first message has no kind.
@@ -218,7 +232,7 @@ async fn between(
                 None => {}
                 Some(Failure::Refused) => body = refused(kind, &body),
                 Some(Failure::CutOff | Failure::CutOffOnce) => return Ok(()),
-                Some(Failure::Unanswered) => drop(silence.send(true)),
+                Some(failure) => drop(silence.send(Some(failure))),
             }
             let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
             to_server.write_all(&[&[kind][..], &length, &body].concat()).await?;
