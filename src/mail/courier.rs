@@ -27,6 +27,11 @@ use crate::{
 
 /// How often the outbox is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How often it is tried to note what became of letters, and how long it waits in between.
+const NOTE_TRIES: u32 = 5;
+const NOTE_AGAIN: Duration = Duration::from_secs(1);
+/// What is noted of a letter that the store failed.
+const UNWRITTEN: &str = "it could not be written";
 
 /// Sends letters.
 #[derive(Clone)]
@@ -61,35 +66,57 @@ impl Courier {
     pub async fn deliver_due(&self) -> Result<usize, store::Error> {
         let now = self.store.now();
         let taken = outbox::take(&self.store.database, now).await?;
-        let mut outcomes = Vec::with_capacity(taken.len());
-        let done = self.deliver(&taken, now, &mut outcomes).await;
-        // What was sent is noted, whatever came after it.
-        outbox::note(&self.store.database, outcomes).await?;
-        done.map(|()| taken.len())
+        let outcomes = self.deliver(&taken, now).await;
+        let mut tries = 0;
+        // What was sent and not noted would be sent again.
+        while let Err(error) = outbox::note(&self.store.database, outcomes.clone()).await {
+            tries += 1;
+            if tries == NOTE_TRIES {
+                return Err(error);
+            }
+            tokio::time::sleep(NOTE_AGAIN).await;
+        }
+        Ok(taken.len())
     }
 
-    async fn deliver(
-        &self,
-        letters: &[Taken],
-        now: Timestamp,
-        outcomes: &mut Vec<(Uuid, Outcome)>,
-    ) -> Result<(), store::Error> {
+    /// Tries each. One that cannot be written holds up no other.
+    async fn deliver(&self, letters: &[Taken], now: Timestamp) -> Vec<(Uuid, Outcome)> {
         let memberships = letters.iter().filter(|letter| letter.kind == Kind::Membership).filter_map(about);
-        let mut news = news::find(&self.store.database, &memberships.collect::<Vec<_>>()).await?;
-        for letter in letters {
-            if letter.kind == Kind::Gathering {
-                spread(&self.store.database, letter, now).await?;
-                continue;
+        let mut news = match news::find(&self.store.database, &memberships.collect::<Vec<_>>()).await {
+            Ok(news) => news,
+            Err(error) => {
+                tracing::warn!(?error, "what letters are about could not be read; they will be tried again");
+                return letters.iter().map(|letter| (letter.id, later(letter, now, UNWRITTEN))).collect();
             }
-            let outcome = match (letter.kind, self.attempt(letter, &mut news, now).await?) {
-                // A letter that is kept as a file is found by its row, when somebody whom it names is erased.
-                (Kind::Notice, Outcome::Sent) if matches!(self.transport, Transport::Files(_)) => Outcome::Sent,
-                (Kind::Notice, Outcome::Sent | Outcome::Failed { .. }) => Outcome::Forgotten,
-                (_, outcome) => outcome,
-            };
-            outcomes.push((letter.id, outcome));
+        };
+        let mut outcomes = Vec::with_capacity(letters.len());
+        for letter in letters {
+            let outcome = self.deliver_one(letter, &mut news, now).await.unwrap_or_else(|error| {
+                tracing::warn!(letter = %letter.id, ?error, "a letter could not be written and will be tried again");
+                Some(later(letter, now, UNWRITTEN))
+            });
+            outcomes.extend(outcome.map(|outcome| (letter.id, outcome)));
         }
-        Ok(())
+        outcomes
+    }
+
+    /// Tries one; what is noted of it, if anything.
+    async fn deliver_one(
+        &self,
+        letter: &Taken,
+        news: &mut AllNews,
+        now: Timestamp,
+    ) -> Result<Option<Outcome>, store::Error> {
+        if letter.kind == Kind::Gathering {
+            spread(&self.store.database, letter, now).await?;
+            return Ok(None);
+        }
+        Ok(Some(match (letter.kind, self.attempt(letter, news, now).await?) {
+            // A letter that is kept as a file is found by its row, when somebody whom it names is erased.
+            (Kind::Notice, Outcome::Sent) if matches!(self.transport, Transport::Files(_)) => Outcome::Sent,
+            (Kind::Notice, Outcome::Sent | Outcome::Failed { .. }) => Outcome::Forgotten,
+            (_, outcome) => outcome,
+        }))
     }
 
     async fn attempt(&self, taken: &Taken, news: &mut AllNews, now: Timestamp) -> Result<Outcome, store::Error> {
@@ -109,9 +136,8 @@ impl Courier {
                 Ok(Outcome::Failed { error: error.to_string() })
             }
             Err(error) => {
-                let wait = TimeDelta::seconds(10 << taken.attempts.min(8));
                 tracing::warn!(letter = %taken.id, %error, attempts = taken.attempts, "a letter will be tried again");
-                Ok(Outcome::Again { at: now + wait, error: error.to_string() })
+                Ok(later(taken, now, &error.to_string()))
             }
         }
     }
@@ -192,6 +218,12 @@ impl Courier {
 
 /// What letters about memberships say, by what they are about.
 type AllNews = HashMap<About, Result<News, store::Error>>;
+
+/// To be tried again, the later the more often it was.
+fn later(taken: &Taken, now: Timestamp, error: &str) -> Outcome {
+    let wait = TimeDelta::seconds(10 << taken.attempts.min(8));
+    Outcome::Again { at: now + wait, error: error.to_owned() }
+}
 
 /// What a letter about a membership is about.
 fn about(letter: &Taken) -> Option<About> {

@@ -162,6 +162,7 @@ pub async fn take(database: &Database, now: Timestamp) -> Result<Vec<Taken>, Err
 }
 
 /// How an attempt ended.
+#[derive(Clone)]
 pub enum Outcome {
     /// It was handed over.
     Sent,
@@ -181,7 +182,7 @@ pub enum Outcome {
     Forgotten,
 }
 
-/// Notes how attempts ended, in one transaction.
+/// Notes how attempts ended, in one transaction; what ended for somebody else meanwhile stays so.
 pub async fn note(database: &Database, outcomes: Vec<(Uuid, Outcome)>) -> Result<(), Error> {
     if outcomes.is_empty() {
         return Ok(());
@@ -203,7 +204,8 @@ fn ended(letter: Uuid, outcome: Outcome) -> Write {
         }
     };
     let text = "UPDATE outbox AS t SET state = v.state, last_error = v.last_error, \
-         next_attempt_at = COALESCE(v.next_attempt_at, t.next_attempt_at) FROM v WHERE t.letter_id = v.letter_id";
+         next_attempt_at = COALESCE(v.next_attempt_at, t.next_attempt_at) FROM v \
+         WHERE t.letter_id = v.letter_id AND t.state = 'PENDING'";
     Write::text(text)
         .with("letter_id", letter)
         .with("state", state)
