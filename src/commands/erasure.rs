@@ -81,17 +81,18 @@ impl Erasure {
     /// sign in and put it right.
     async fn go_on(&self, caller: &Caller, user: UserId) -> Result<Vec<Refusal>, store::Error> {
         let Store { database, .. } = &self.store;
-        let mut personal = None;
         let mut refusals = Vec::new();
-        for (organization, name) in erasure::organizations(database, user).await? {
-            // The last step that somebody could still be signed in for.
-            if organization == OrganizationId::personal(user) {
-                personal = Some((organization, name));
-            } else {
-                refusals.extend(self.leave(caller, user, organization, name).await?);
+        let mut organizations = erasure::organizations(database, user).await?;
+        // Their own goes last, and only if no other has said no: they could still be signed in for it.
+        organizations.sort_by_key(|(organization, _)| *organization == OrganizationId::personal(user));
+        for (organization, name) in organizations {
+            // Another server may have been told no, and have taken the mark off.
+            if !erasure::is_marked(database, user).await? {
+                return self.ask(caller, user).await;
             }
-        }
-        if let (Some((organization, name)), true) = (personal, refusals.is_empty()) {
+            if organization == OrganizationId::personal(user) && !refusals.is_empty() {
+                break;
+            }
             refusals.extend(self.leave(caller, user, organization, name).await?);
         }
         if !refusals.is_empty() {

@@ -41,6 +41,12 @@ pub async fn unmark(database: &Database, user: UserId) -> Result<(), Error> {
         .map(|_| ())
 }
 
+/// Whether somebody is marked and not done.
+pub async fn is_marked(database: &Database, user: UserId) -> Result<bool, Error> {
+    let marked = Statement::new("SELECT COUNT(*) FROM users WHERE user_id = $1 AND erasure <> 'DONE'");
+    Ok(marked.bind(user.0).count(database).await? > 0)
+}
+
 /// Who is marked and not done, with who wished it; some at a time, in the order of their ids after one.
 pub async fn unfinished(database: &Database, after: Option<UserId>) -> Result<Vec<(UserId, Actor)>, Error> {
     let rows: Vec<(Uuid, String)> = Statement::new(

@@ -198,6 +198,11 @@ impl Files {
         self.erase_unfinished(under).await
     }
 
+    /// Deletes the file of who took an export, and not that of who took it later.
+    pub(super) async fn erase_taken(&self, taken: &Taken) -> Result<(), Error> {
+        self.delete(&self.export(taken.owner, taken.export, taken.fence)).await
+    }
+
     /// Deletes files under a path that were begun and never finished, which no list shows.
     async fn erase_unfinished(&self, under: Path) -> Result<(), Error> {
         let Some(folder) = self.folder.as_ref().map(|folder| folder.join(under.as_ref())) else { return Ok(()) };

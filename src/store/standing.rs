@@ -112,7 +112,8 @@ fn of_people(asked: &[(Uuid, Uuid)]) -> Statement {
     pairs(&mut statement, asked, " CROSS JOIN members m CROSS JOIN roles r");
     statement
         .push("m.organization_id = asked.column2 AND m.user_id = asked.column1 AND m.status = 'ACTIVE'")
-        .push(" AND EXISTS (SELECT 1 FROM identities i WHERE i.user_id = m.user_id)")
+        .push(" AND EXISTS (SELECT 1 FROM identities i CROSS JOIN users u WHERE i.user_id = m.user_id")
+        .push(" AND u.user_id = i.user_id AND u.erasure IS NULL)")
         .push(" AND r.organization_id = m.organization_id AND r.role_id = m.role_id");
     statement
 }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{
     Database, Error, NEVER,
+    append::Held,
     statement::{Statement, Value},
     transaction::Transaction,
 };
@@ -159,14 +160,21 @@ pub(super) async fn verify(
     .await
 }
 
-/// Notes that a person signed in at their provider, if that is news.
+/// Notes that a person signed in at their provider, if that is news. Where somebody holds them, their next request does.
 pub async fn note_login(database: &Database, user: UserId, at: Timestamp) -> Result<(), Error> {
     let mut transaction = database.begin().await?;
-    Statement::new("UPDATE users SET last_login_at = $2 WHERE user_id = $1 AND last_login_at < $2 AND erasure IS NULL")
-        .bind(user.0)
-        .bind(at)
-        .run_in(&mut transaction)
-        .await?;
+    let free = transaction.lock_of_rows(Held::PassedOver);
+    let noted = Statement::new(format!(
+        "UPDATE users SET last_login_at = $2 WHERE user_id IN (SELECT s.user_id FROM users s \
+         WHERE s.user_id = $1 AND s.last_login_at < $2 AND s.erasure IS NULL{free})"
+    ))
+    .bind(user.0)
+    .bind(at)
+    .run_in(&mut transaction)
+    .await?;
+    if noted == 0 {
+        return Ok(());
+    }
     refresh_copies(&mut transaction, user).await?;
     transaction.commit().await
 }

@@ -86,6 +86,9 @@ pub async fn run_one(database: &Database, files: &Files, clock: &Clock) -> Resul
         return Ok(false);
     }
     let Some(taken) = take(database, clock.now()).await? else { return Ok(true) };
+    if !renew(database, &taken, 0, clock.now()).await? {
+        return Ok(true);
+    }
     // Who had it before may have ended in the middle.
     files.erase_export(taken.owner, taken.export).await?;
     let mut archive = Archive::begin(files.begin_export(&taken).await?);
@@ -103,7 +106,7 @@ pub async fn run_one(database: &Database, files: &Files, clock: &Clock) -> Resul
         }
     }
     if !finish(database, &taken, clock.now()).await? {
-        files.erase_export(taken.owner, taken.export).await?;
+        files.erase_taken(&taken).await?;
     }
     Ok(true)
 }
