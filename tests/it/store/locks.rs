@@ -3,14 +3,17 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use futures_util::future::join_all;
 use orgledger::{
     domain::{InvitationId, OrganizationId, UserId, organization::Action},
     store::{
         Database, Store,
         database::Pooling,
+        files::Files,
         ledger::Request,
         members::Filter,
+        purge::purge,
         rebuild::{Which, rebuild},
         statement::Statement,
         users::{self, NewUser},
@@ -272,6 +275,53 @@ async fn a_rebuild_and_a_rename_at_one_moment_both_succeed() {
         holder.let_go().await;
         rebuilt.await.unwrap().unwrap();
         renamed.await.unwrap().unwrap();
+    })
+    .await;
+}
+
+/// A sign-in at a provider is noted by a later request where somebody holds the person, as a rebuild does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_is_noted_when_nobody_holds_the_person() {
+    on_postgres("a_sign_in_is_noted_when_nobody_holds_the_person", async |url| {
+        let world = World::open(url).await;
+        let ada = world.person("ada@example.com").await;
+        world.organization(&ada, "Acme").await;
+        let later = world.now() + TimeDelta::hours(1);
+        let last = async || users::find(world.database(), ada.id).await.unwrap().unwrap().last_login_at;
+        let holder = Holder::of(&world, "SELECT user_id FROM users FOR SHARE").await;
+        users::note_login(world.database(), ada.id, later).await.expect("it does not wait");
+        assert_ne!(last().await, later);
+        holder.let_go().await;
+        users::note_login(world.database(), ada.id, later).await.unwrap();
+        assert_eq!(last().await, later);
+    })
+    .await;
+}
+
+/// Whoever is invited elsewhere while an organization that invited them is purged keeps their row.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_being_invited_elsewhere_outlives_a_purge() {
+    on_postgres("who_is_being_invited_elsewhere_outlives_a_purge", async |url| {
+        let world = World::open(url).await;
+        let [ada, bob] = world.people(&["ada@example.com", "bob@example.com"]).await.try_into().unwrap();
+        let acme = world.organization(&ada, "Acme").await;
+        world.invite(acme, &ada, &bob, "MEMBER").await;
+        world.act(acme, &ada, Action::DeleteOrganization { confirm_name: "Acme".to_owned() }).await;
+        let id = bob.id.0;
+        let inviting = format!(
+            "SELECT user_id FROM users WHERE user_id = '{id}' FOR SHARE; \
+             INSERT INTO user_invitations VALUES ('{id}', '{id}', '{id}')"
+        );
+        let mut holder = Holder::of(&world, &inviting).await;
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files::folder(folder.path()).unwrap();
+        let invited = async {
+            holder.until_waiting(1, Duration::ZERO).await;
+            holder.let_go().await;
+        };
+        let (purged, ()) = tokio::join!(purge(world.database(), &files), invited);
+        assert!(purged.unwrap() > 0);
+        assert!(users::find(world.database(), bob.id).await.unwrap().is_some());
     })
     .await;
 }

@@ -1,9 +1,12 @@
 //! The directory of people: rows for addresses, and names as they are searched.
 
+use chrono::TimeDelta;
 use orgledger::{
-    domain::UserId,
+    domain::{Actor, UserId},
     store::{
+        erasure,
         members::Filter,
+        standing::{Credential, standings},
         users::{self, NewUser},
     },
 };
@@ -29,6 +32,21 @@ async fn resolved(world: &World, wanted: &[NewUser]) -> Vec<(String, Uuid)> {
 }
 
 both_databases! {
+    /// What stands on a provider's token ends with the wish to be erased, as sessions do.
+    async fn a_token_is_good_until_its_person_is_being_erased(url: &str) {
+        let world = World::open(url).await;
+        let ada = world.person("ada@example.com").await;
+        let acme = world.organization(&ada, "Acme").await;
+        let known = "INSERT INTO identities (issuer, subject, user_id, created_at) \
+             SELECT 'https://id.example.com', 'ada', user_id, last_login_at FROM users";
+        world.raw(known).await;
+        let asked = [(Credential::Token { user: ada.id, expires_at: world.now() + TimeDelta::hours(1) }, acme)];
+        let good = async || standings(world.database(), &asked, world.now()).await.unwrap().len() == 1;
+        assert!(good().await);
+        erasure::mark(world.database(), ada.id, Actor::from(&ada)).await.unwrap();
+        assert!(!good().await);
+    }
+
     /// One row per address, whoever asks how often, in whatever order and spelling.
     async fn an_address_is_one_person(url: &str) {
         let world = World::open(url).await;
