@@ -6,7 +6,7 @@
 use std::{path::Path, str::FromStr, time::Duration};
 
 use sqlx::{
-    ConnectOptions, Connection, PgPool, SqlitePool,
+    ConnectOptions, Connection as _, PgPool, SqlitePool,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgListener, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -14,6 +14,7 @@ use sqlx::{
 
 use super::{
     Error,
+    connection::{Connection, lives, ping_timeout},
     transaction::{Transaction, undisturbed},
 };
 
@@ -35,6 +36,9 @@ const APPEND_LOCK_TIMEOUT: &str = "100ms";
 /// How long a transaction may do nothing before PostgreSQL ends it: less than others wait for its locks. A server that froze,
 /// or whose machine is gone, lets nothing go by itself.
 const IDLE_TIMEOUT: &str = "5s";
+/// How often PostgreSQL looks whether whoever asked is still there: it would end what nobody waits for any more, and beside
+/// it what was asked in its place.
+const CHECK_INTERVAL: &str = "1s";
 /// Every statement has an index to find its rows by, and joins from few rows to those that they name. PostgreSQL would read
 /// a table whole that was small when it last looked, and is not any more. Nothing is asked for so long that compiling it
 /// were worth it.
@@ -80,12 +84,16 @@ pub enum Database {
     },
 }
 
-/// Runs a reading statement on either database.
+/// Runs a reading statement on either database, in an async block of sqlx's errors.
 macro_rules! on {
-    ($database:expr, |$pool:ident| $body:expr) => {
+    ($database:expr, |$executor:ident| $body:expr) => {
         match $database {
-            $crate::store::database::Database::Postgres { pool: $pool, .. } => $body,
-            $crate::store::database::Database::Sqlite { readers: $pool, .. } => $body,
+            $crate::store::database::Database::Postgres { pool, .. } => {
+                let mut connection = $crate::store::connection::Connection::of(pool).await?;
+                let $executor = &mut *connection;
+                $body.await
+            }
+            $crate::store::database::Database::Sqlite { readers: $executor, .. } => $body.await,
         }
     };
 }
@@ -157,18 +165,19 @@ impl Database {
             let options = match pooling {
                 Pooling::Session => {
                     let options = options.clone().options(BY_INDEX).options(settings.iter().copied());
-                    options.options([("idle_in_transaction_session_timeout", IDLE_TIMEOUT)])
+                    options.options([
+                        ("idle_in_transaction_session_timeout", IDLE_TIMEOUT),
+                        ("client_connection_check_interval", CHECK_INTERVAL),
+                    ])
                 }
                 Pooling::Transaction => options.clone(),
             };
             let pool = PgPoolOptions::new().max_connections(size).acquire_timeout(patience).test_before_acquire(false);
-            let tested = pool.before_acquire(|connection, of| {
-                Box::pin(async move {
-                    if of.idle_for > UNTESTED {
-                        connection.ping().await?;
-                    }
-                    Ok(true)
-                })
+            let patience = ping_timeout(patience);
+            let tested = pool.before_acquire(move |connection, of| {
+                Box::pin(
+                    async move { if of.idle_for > UNTESTED { lives(connection, patience).await } else { Ok(true) } },
+                )
             });
             tested.connect_lazy_with(options)
         };
@@ -258,7 +267,8 @@ impl Database {
             Self::Postgres { pool, pooling, .. } => {
                 let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
                      SET LOCAL idle_in_transaction_session_timeout = 0";
-                Transaction::Postgres(twice_if_lost!(pool.begin_with(begin))?, *pooling)
+                let connection = twice_if_lost!(Connection::begin(pool, begin.to_owned()))?;
+                Transaction::Postgres(connection.patient(), *pooling)
             }
             Self::Sqlite { readers, .. } => Transaction::Sqlite(readers.begin().await?),
         })
@@ -284,15 +294,19 @@ impl Database {
         let Self::Postgres { pool, pooling: Pooling::Session, .. } = self else { return Ok(()) };
         // Nobody waits for the disk for what is only a hint.
         let text = format!("SELECT set_config('synchronous_commit', 'off', TRUE), pg_notify({CHANNEL}, $1)");
-        sqlx::query(&text).bind(payload).execute(pool).await?;
+        let mut connection = Connection::of(pool).await?;
+        sqlx::query(&text).bind(payload).execute(&mut *connection).await?;
         Ok(())
     }
 
-    /// A connection that hears what servers tell each other; none on SQLite and behind a pooler.
+    /// A connection that hears what servers tell each other; none on SQLite and behind a pooler. It is none of the others':
+    /// it is given up without an end where the network has forgotten it.
     pub(super) async fn listener(&self) -> Result<Option<PgListener>, Error> {
         let Self::Postgres { pool, pooling: Pooling::Session, .. } = self else { return Ok(None) };
-        let (channel,): (String,) = sqlx::query_as(&format!("SELECT {CHANNEL}")).fetch_one(pool).await?;
-        let mut listener = PgListener::connect_with(pool).await?;
+        let options = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT);
+        let pool = options.connect_lazy_with(pool.connect_options().as_ref().clone());
+        let (channel,): (String,) = sqlx::query_as(&format!("SELECT {CHANNEL}")).fetch_one(&pool).await?;
+        let mut listener = PgListener::connect_with(&pool).await?;
         listener.listen(&channel).await?;
         Ok(Some(listener))
     }
@@ -326,17 +340,14 @@ fn postgres_options(url: &str, pooling: Pooling) -> Result<PgConnectOptions, Err
 }
 
 async fn begin_on(pool: &PgPool, pooling: Pooling, lock_timeout: &str) -> Result<Transaction, sqlx::Error> {
-    let transaction = match pooling {
-        Pooling::Session => twice_if_lost!(pool.begin())?,
-        Pooling::Transaction => {
-            let begin = format!(
-                "BEGIN; SET LOCAL lock_timeout = '{lock_timeout}'; \
-                 SET LOCAL idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}'"
-            );
-            twice_if_lost!(pool.begin_with(begin.clone()))?
-        }
+    let begin = match pooling {
+        Pooling::Session => "BEGIN".to_owned(),
+        Pooling::Transaction => format!(
+            "BEGIN; SET LOCAL lock_timeout = '{lock_timeout}'; \
+             SET LOCAL idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}'"
+        ),
     };
-    Ok(Transaction::Postgres(transaction, pooling))
+    Ok(Transaction::Postgres(twice_if_lost!(Connection::begin(pool, begin.clone()))?, pooling))
 }
 
 /// Migrates in one transaction, behind a lock that ends with it. The migrator names its statements, and the connection may

@@ -15,6 +15,7 @@ pub mod append;
 pub mod audit;
 pub mod chain;
 pub mod commands;
+mod connection;
 pub mod csv;
 pub mod data_exports;
 pub mod database;

@@ -257,8 +257,8 @@ impl Statement {
                 return Ok(rows);
             }
             let Self { text, values, kept } = &self;
-            Ok(on!(database, |pool| {
-                twice_if_lost!(bound!(sqlx::query_as(text).persistent(*kept), values).fetch_all(pool))
+            Ok(twice_if_lost!(async {
+                on!(database, |executor| bound!(sqlx::query_as(text).persistent(*kept), values).fetch_all(executor))
             })?)
         }))
         .await
@@ -274,8 +274,9 @@ impl Statement {
                 return Ok(row);
             }
             let Self { text, values, kept } = &self;
-            Ok(on!(database, |pool| {
-                twice_if_lost!(bound!(sqlx::query_as(text).persistent(*kept), values).fetch_optional(pool))
+            Ok(twice_if_lost!(async {
+                on!(database, |executor| bound!(sqlx::query_as(text).persistent(*kept), values)
+                    .fetch_optional(executor))
             })?)
         }))
         .await
@@ -292,8 +293,7 @@ impl Statement {
         let Self { text, values, kept } = self;
         let kept = kept && transaction.keeps_statements();
         Ok(within!(transaction, |connection| bound!(sqlx::query_as(&text).persistent(kept), &values)
-            .fetch_all(connection)
-            .await)?)
+            .fetch_all(connection))?)
     }
 
     /// Reads every row inside a transaction, as it is shown.
@@ -304,7 +304,7 @@ impl Statement {
     ) -> Result<Vec<Vec<serde_json::Value>>, Error> {
         let Self { text, values, kept } = self;
         let kept = kept && transaction.keeps_statements();
-        let cells: Result<Vec<_>, sqlx::Error> = within!(transaction, |connection| {
+        let cells: Result<Vec<_>, sqlx::Error> = within!(transaction, |connection| async {
             let rows = bound!(sqlx::query(&text).persistent(kept), &values).fetch_all(connection).await?;
             rows.iter().map(|row| cells!(row, columns)).collect()
         });
@@ -316,18 +316,17 @@ impl Statement {
         let Self { text, values, kept } = self;
         let kept = kept && transaction.keeps_statements();
         Ok(within!(transaction, |connection| bound!(sqlx::query_as(&text).persistent(kept), &values)
-            .fetch_optional(connection)
-            .await)?)
+            .fetch_optional(connection))?)
     }
 
     /// Writes inside a transaction, and says how many rows.
     pub async fn run_in(self, transaction: &mut Transaction) -> Result<u64, Error> {
         let Self { text, values, kept } = self;
         let kept = kept && transaction.keeps_statements();
-        Ok(within!(transaction, |connection| bound!(sqlx::query(&text).persistent(kept), &values)
-            .execute(connection)
-            .await
-            .map(|done| done.rows_affected()))?)
+        Ok(within!(transaction, |connection| async {
+            let done = bound!(sqlx::query(&text).persistent(kept), &values).execute(connection).await?;
+            Ok(done.rows_affected())
+        })?)
     }
 
     /// Writes in a transaction of its own, and says how many rows.

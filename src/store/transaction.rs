@@ -1,28 +1,29 @@
 //! A transaction of either database: what is run in it, what it locks, and how it ends.
 
-use sqlx::{Postgres, Sqlite};
+use sqlx::Sqlite;
 
-use super::{Error, append::Held, database::Pooling};
+use super::{Error, append::Held, connection::Connection, database::Pooling};
 
 /// A transaction of either database. Dropped without a commit, it is rolled back.
 pub enum Transaction {
     /// Of PostgreSQL.
-    Postgres(sqlx::Transaction<'static, Postgres>, Pooling),
+    Postgres(Connection, Pooling),
     /// Of SQLite, begun with the write lock.
     Sqlite(sqlx::Transaction<'static, Sqlite>),
 }
 
-/// Runs a statement inside a transaction of either database.
+/// Runs a statement, which is a future, inside a transaction of either database.
 macro_rules! within {
     ($transaction:expr, |$connection:ident| $body:expr) => {
         match $transaction {
             $crate::store::transaction::Transaction::Postgres(transaction, _) => {
+                let patience = transaction.patience();
                 let $connection = &mut **transaction;
-                $body
+                $crate::store::connection::heard(patience, $body).await
             }
             $crate::store::transaction::Transaction::Sqlite(transaction) => {
                 let $connection = &mut **transaction;
-                $body
+                $body.await
             }
         }
     };
@@ -64,7 +65,7 @@ impl Transaction {
     pub async fn commit(self) -> Result<(), Error> {
         undisturbed(async move {
             match self {
-                Self::Postgres(transaction, _) => transaction.commit().await?,
+                Self::Postgres(connection, _) => connection.commit().await?,
                 Self::Sqlite(transaction) => transaction.commit().await?,
             }
             Ok(())
@@ -74,7 +75,8 @@ impl Transaction {
 }
 
 /// Lets the work come to its end though whoever waits for it goes away, and is an error where it panics. sqlx forgets a
-/// BEGIN or a COMMIT that is dropped half-way, and gives the connection, which is inside a transaction then, to the next one.
+/// BEGIN or a COMMIT of SQLite that is dropped half-way, and gives the connection, which is inside a transaction then, to the
+/// next one.
 pub(super) async fn undisturbed<T: Send + 'static>(
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {

@@ -7,13 +7,18 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use sqlx::{
+    Acquire as _, Connection as _,
+    postgres::{PgListener, PgNotification},
+};
 use tokio::{
     sync::broadcast::{Receiver, error::RecvError},
-    time::sleep,
+    time::{sleep, timeout},
 };
 
 use super::{
     Database, Store,
+    connection::heard,
     feed::{Feed, POLL},
     in_time,
 };
@@ -21,6 +26,10 @@ use crate::domain::OrganizationId;
 
 /// How many organizations one notification names: PostgreSQL takes 8,000 bytes.
 const AT_ONCE: usize = 128;
+/// How long nothing is heard before the connection is asked whether it lives.
+const QUIET: Duration = Duration::from_secs(10);
+/// How long it has to say so.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long news is gathered after a notification.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -74,11 +83,13 @@ fn payload(heads: &[(OrganizationId, u64)]) -> String {
 /// Wakes who waits here for what other servers tell of. It ends at once on SQLite.
 pub async fn listen(store: Store) {
     loop {
-        match store.database.listener().await {
+        match in_time(store.database.listener()).await {
             Ok(None) => return,
             Ok(Some(mut listener)) => {
-                while let Ok(notification) = listener.recv().await {
-                    publish(&store.feed, notification.payload());
+                while let Ok(notification) = next(&mut listener).await {
+                    if let Some(notification) = notification {
+                        publish(&store.feed, notification.payload());
+                    }
                 }
                 tracing::warn!("the connection that hears of other servers' events was lost");
             }
@@ -86,6 +97,15 @@ pub async fn listen(store: Store) {
         }
         sleep(POLL).await;
     }
+}
+
+/// What is heard next, if anything is for a while. Then the connection is asked whether it lives: one that the network has
+/// forgotten looks like one on which nothing is told.
+async fn next(listener: &mut PgListener) -> Result<Option<PgNotification>, sqlx::Error> {
+    if let Ok(told) = timeout(QUIET, listener.recv()).await {
+        return told.map(Some);
+    }
+    heard(PING_TIMEOUT, async { listener.acquire().await?.ping().await }).await.map(|()| None)
 }
 
 fn publish(feed: &Feed, payload: &str) {

@@ -14,6 +14,7 @@ use std::{borrow::Cow, collections::VecDeque, mem::discriminant};
 
 use super::{
     Error,
+    connection::heard,
     statement::{Row, Statement, Value},
     transaction::Transaction,
 };
@@ -234,7 +235,7 @@ pub(super) async fn run_returning<T: Row>(
             let Some(first) = rows.first() else { return Ok(Vec::new()) };
             let text = Write::text_of_arrays(&[first]) + returning;
             let query = bound!(sqlx::query_as(&text).persistent(kept), Write::columns_of(rows));
-            Ok(query.fetch_all(&mut **connection).await?)
+            Ok(heard(connection.patience(), query.fetch_all(&mut **connection)).await?)
         }
         Transaction::Sqlite(_) => {
             let mut returned = Vec::with_capacity(rows.len());
@@ -258,7 +259,7 @@ async fn run_groups(transaction: &mut Transaction, groups: Vec<Vec<Write>>) -> R
             let text = Write::text_of_arrays(&shapes);
             let columns = groups.into_iter().flat_map(Write::columns_of);
             let query = bound!(sqlx::query(&text).persistent(kept), columns);
-            written += query.execute(&mut **connection).await?.rows_affected();
+            written += heard(connection.patience(), query.execute(&mut **connection)).await?.rows_affected();
         }
         Transaction::Sqlite(_) => {
             for statement in groups.into_iter().flat_map(|rows| Write::statements_of_rows(rows, "")) {

@@ -9,11 +9,12 @@ mod interrupts;
 mod life;
 mod once;
 mod proxy;
+mod silent;
 mod sqlite;
 mod stopped;
 mod trial;
 
-use orgledger::store::{Database, hot, ledger, verify};
+use orgledger::store::{Database, hot};
 
 use self::{
     interrupts::Interrupts,
@@ -99,25 +100,6 @@ async fn live_behind_a_proxy(url: &str, failure: Failure) -> (usize, Vec<String>
     server.store.database.close().await;
     beside.close().await;
     told
-}
-
-/// The network says nothing any more while COMMITs are under way, and no connection ends: more of them than there are writers.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_commit_that_nothing_is_heard_of_holds_up_nobody_for_long() {
-    on_postgres("a_commit_that_nothing_is_heard_of_holds_up_nobody_for_long", async |url| {
-        let proxy = Proxy::before(url).await;
-        let world = World::open(&proxy.url).await;
-        let ada = world.person("ada@example.com").await;
-        let acme = world.organization(&ada, "Acme").await;
-        for round in 0..3 {
-            proxy.arm(Failure::Silent, 0);
-            let told = world.ask(acme, &ada, rename(&format!("Apex {round}"))).await;
-            assert!(proxy.disarm() && matches!(told, Err(ledger::Failure::Store(_))), "{told:?}");
-            world.act(acme, &ada, rename(&format!("Acme {round}"))).await;
-        }
-        assert_eq!(verify::verify(world.database()).await.unwrap().events, 2 + 3 * 2);
-    })
-    .await;
 }
 
 /// Each statement is answered with an error whose words must not come out.

@@ -5,17 +5,22 @@ use std::{
     collections::{BTreeSet, HashMap},
     io,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use sqlx::postgres::PgConnectOptions;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream, UnixStream},
+    sync::watch,
     task::JoinHandle,
+    time::sleep,
 };
 
 /// What PostgreSQL's error says, and no answer may.
 pub const MARKER: &str = "secret_database_text";
+/// How long a connection that went silent is kept open: longer than any test.
+const SILENCE: Duration = Duration::from_hours(1);
 
 /// How a statement fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +114,8 @@ pub struct Proxy {
     /// Where the service finds it.
     pub url: String,
     plan: Arc<Mutex<Plan>>,
+    /// Changes when the connections of the moment go silent.
+    hush: watch::Sender<()>,
     task: JoinHandle<()>,
 }
 
@@ -126,6 +133,7 @@ impl Proxy {
         let port = listener.local_addr().unwrap().port();
         let plan = Arc::<Mutex<Plan>>::default();
         let shared = Arc::clone(&plan);
+        let (hush, hushed) = watch::channel(());
         let socket = behind.get_socket().cloned();
         // A directory as the host is that of a socket.
         let (host, upstream_port) = (behind.get_host().to_owned(), behind.get_port());
@@ -134,14 +142,26 @@ impl Proxy {
                 let plan = Arc::clone(&shared);
                 let directory = socket.clone().or_else(|| host.starts_with('/').then(|| host.clone().into()));
                 let host = host.clone();
+                let mut hushed = hushed.clone();
+                hushed.mark_unchanged();
                 // What breaks off is what this is for.
                 tokio::spawn(async move {
-                    match directory {
-                        Some(directory) => {
-                            let path = directory.join(format!(".s.PGSQL.{upstream_port}"));
-                            between(client, UnixStream::connect(path).await?, &plan).await
+                    let carried = async {
+                        match directory {
+                            Some(directory) => {
+                                let path = directory.join(format!(".s.PGSQL.{upstream_port}"));
+                                between(client, UnixStream::connect(path).await?, &plan).await
+                            }
+                            None => between(client, TcpStream::connect((host, upstream_port)).await?, &plan).await,
                         }
-                        None => between(client, TcpStream::connect((host, upstream_port)).await?, &plan).await,
+                    };
+                    tokio::pin!(carried);
+                    tokio::select! {
+                        ended = &mut carried => ended,
+                        Ok(()) = hushed.changed() => {
+                            sleep(SILENCE).await;
+                            Ok::<(), io::Error>(())
+                        }
                     }
                 });
             }
@@ -151,7 +171,7 @@ impl Proxy {
         let kept = rest.split(['?', '&']).filter(|part| !part.starts_with("host=") && !part.starts_with("sslmode="));
         let (name, options): (Vec<_>, Vec<_>) = kept.partition(|part| !part.contains('='));
         let url = format!("{before}@127.0.0.1:{port}/{}?{}&sslmode=disable", name.concat(), options.join("&"));
-        Self { url, plan, task }
+        Self { url, plan, hush, task }
     }
 
     fn plan(&self) -> std::sync::MutexGuard<'_, Plan> {
@@ -177,6 +197,11 @@ impl Proxy {
         plan.fired
     }
 
+    /// Nothing comes through the connections of this moment any more, and none of them ends. New ones work.
+    pub fn silence(&self) {
+        self.hush.send_replace(());
+    }
+
     /// How many texts of requests have failed, and those that never did.
     pub fn told(&self) -> (usize, Vec<String>) {
         let plan = self.plan();
@@ -193,7 +218,7 @@ async fn between(
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = tokio::io::split(server);
     // Nobody hears what comes after this was sent.
-    let (silence, silent) = tokio::sync::watch::channel(None);
+    let (silence, silent) = watch::channel(None);
     let answers = async {
         let mut buffer = vec![0; 16 * 1024];
         loop {
