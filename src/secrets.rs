@@ -1,7 +1,7 @@
 //! Secrets: session tokens, API keys and the links in letters. They do not print, are compared in constant time,
 //! and only their hashes, or nothing at all, are stored.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use hmac::{Hmac, Mac};
 use secrecy::{ExposeSecret, SecretBox, SecretString};
@@ -14,8 +14,14 @@ use crate::domain::{
 };
 
 /// A SHA-256 of a secret, as it is stored.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SecretHash([u8; 32]);
+
+impl fmt::Debug for SecretHash {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("SecretHash")
+    }
+}
 
 impl SecretHash {
     fn of(secret: &str) -> Self {

@@ -16,7 +16,7 @@ use crate::{
             api_keys::{KeyStatus, RateLimit},
         },
     },
-    secrets::{ApiKeySecret, SessionToken},
+    secrets::{ApiKeySecret, SecretHash, SessionToken},
     store::{
         self, Store,
         api_keys::{self, SecretRow},
@@ -44,6 +44,8 @@ pub enum Principal {
         organization: OrganizationId,
         /// The key.
         api_key: ApiKeyId,
+        /// The secret of it that was shown.
+        secret: SecretHash,
         /// What it may do.
         permissions: Permissions,
         /// How much it may ask for; no limit, if none.
@@ -141,7 +143,8 @@ async fn authenticate_key(store: &Store, usage: &Usage, bearer: &str) -> Result<
     let (organization, api_key) = (OrganizationId(row.organization_id), ApiKeyId(row.api_key_id));
     usage.key_used(organization, api_key, now);
     let permissions = Permissions::from_bits(row.permissions);
-    Ok(Principal::ApiKey { organization, api_key, permissions, rate_limit: row.rate_limit()? })
+    let (secret, rate_limit) = (secret.hash(), row.rate_limit()?);
+    Ok(Principal::ApiKey { organization, api_key, secret, permissions, rate_limit })
 }
 
 /// The key that a secret is one of, whatever its state; none where nobody has that secret, or its grace is over.

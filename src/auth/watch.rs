@@ -33,7 +33,7 @@ pub const fn credential(principal: &Principal) -> Option<Credential> {
         Principal::User { user, proof: Proof::Token { expires_at } } => {
             Some(Credential::Token { user: *user, expires_at: *expires_at })
         }
-        Principal::ApiKey { api_key, .. } => Some(Credential::ApiKey(*api_key)),
+        Principal::ApiKey { api_key, secret, .. } => Some(Credential::ApiKey { api_key: *api_key, secret: *secret }),
     }
 }
 

@@ -10,15 +10,23 @@ use super::{
     sessions::IDLE_LIFETIME,
     statement::{Statement, Value},
 };
-use crate::domain::{ApiKeyId, OrganizationId, SessionId, Timestamp, UserId, organization::Permissions};
+use crate::{
+    domain::{ApiKeyId, OrganizationId, SessionId, Timestamp, UserId, organization::Permissions},
+    secrets::SecretHash,
+};
 
 /// A credential that something was opened with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Credential {
     /// A person's session.
     Session(SessionId),
-    /// An API key.
-    ApiKey(ApiKeyId),
+    /// An API key, by one of its secrets.
+    ApiKey {
+        /// The key.
+        api_key: ApiKeyId,
+        /// What was shown: it may end before the key does.
+        secret: SecretHash,
+    },
     /// A token of the identity provider.
     Token {
         /// The person it is of.
@@ -46,7 +54,7 @@ pub async fn standings(
     for (credential, organization) in asked {
         match credential {
             Credential::Session(id) => sessions.push((id.0, organization.0)),
-            Credential::ApiKey(id) => api_keys.push((id.0, organization.0)),
+            Credential::ApiKey { api_key, secret } => api_keys.push((*api_key, *secret, organization.0)),
             Credential::Token { user, expires_at } if now < *expires_at => tokens.push((user.0, organization.0)),
             Credential::Token { .. } => {}
         }
@@ -57,8 +65,12 @@ pub async fn standings(
         standings.extend(rows.map(|(id, organization, may)| ((Credential::Session(SessionId(id)), organization), may)));
     }
     for some in api_keys.chunks(AT_ONCE) {
-        let rows = read(database, of_api_keys(some, now)).await?;
-        standings.extend(rows.map(|(id, organization, may)| ((Credential::ApiKey(ApiKeyId(id)), organization), may)));
+        let rows: Vec<(Uuid, Vec<u8>, Uuid, i64)> = of_api_keys(some, now).all(database).await?;
+        standings.extend(rows.into_iter().filter_map(|(id, hash, organization, bits)| {
+            let secret = SecretHash::from_column(hash)?;
+            let credential = Credential::ApiKey { api_key: ApiKeyId(id), secret };
+            Some(((credential, OrganizationId(organization)), Permissions::from_bits(bits)))
+        }));
     }
     let mut people = HashMap::new();
     for some in tokens.chunks(AT_ONCE) {
@@ -119,12 +131,19 @@ fn of_people(asked: &[(Uuid, Uuid)]) -> Statement {
 }
 
 /// The statement about API keys.
-fn of_api_keys(asked: &[(Uuid, Uuid)], now: Timestamp) -> Statement {
-    let mut statement = Statement::new("SELECT k.api_key_id, k.organization_id, k.permissions");
-    pairs(&mut statement, asked, " CROSS JOIN api_keys k");
+fn of_api_keys(asked: &[(ApiKeyId, SecretHash, Uuid)], now: Timestamp) -> Statement {
+    let mut statement = Statement::new("SELECT k.api_key_id, s.hash, k.organization_id, k.permissions FROM ");
+    let rows = asked
+        .iter()
+        .map(|(id, secret, organization)| [Value::from(id.0), (*organization).into(), secret.bytes().into()]);
     statement
-        .push("k.organization_id = asked.column2 AND k.api_key_id = asked.column1 AND k.status = 'ACTIVE'")
+        .push_asked(rows)
+        .push(" CROSS JOIN api_keys k CROSS JOIN api_key_secrets s")
+        .push(" WHERE k.organization_id = asked.column2 AND k.api_key_id = asked.column1 AND k.status = 'ACTIVE'")
         .push(" AND (k.expires_at IS NULL OR k.expires_at > ")
+        .push_value(now)
+        .push(") AND s.organization_id = asked.column2 AND s.api_key_id = asked.column1 AND s.hash = asked.column3")
+        .push(" AND (s.expires_at IS NULL OR s.expires_at > ")
         .push_value(now)
         .push(")");
     statement

@@ -10,6 +10,7 @@ use orgledger::{
         ApiKeyId, OrganizationId, SessionId, Timestamp, UserId,
         organization::{Permissions, api_keys::RateLimit},
     },
+    secrets::SecretHash,
 };
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -26,6 +27,7 @@ fn key(number: u128, limit: (i64, i64)) -> Principal {
     Principal::ApiKey {
         organization: OrganizationId(Uuid::from_u128(1)),
         api_key: ApiKeyId(Uuid::from_u128(number)),
+        secret: SecretHash::from_column(vec![0; 32]).unwrap(),
         permissions: Permissions::NONE,
         rate_limit: Some(RateLimit::new(limit.0, limit.1).unwrap()),
     }
@@ -122,11 +124,11 @@ fn keys_are_counted_apart_and_who_has_no_limit_is_not_counted() {
     let gate = Gate::default();
     assert_eq!(gate.left(&key(1, (60, 1)), 1), 0);
     assert_eq!(gate.left(&key(2, (60, 1)), 1), 0);
-    let Principal::ApiKey { api_key, permissions, rate_limit, .. } = key(1, (60, 1)) else { unreachable!() };
+    let Principal::ApiKey { api_key, secret, permissions, rate_limit, .. } = key(1, (60, 1)) else { unreachable!() };
     let organization = OrganizationId(Uuid::from_u128(2));
-    assert_eq!(gate.left(&Principal::ApiKey { organization, api_key, permissions, rate_limit }, 1), 0);
+    assert_eq!(gate.left(&Principal::ApiKey { organization, api_key, secret, permissions, rate_limit }, 1), 0);
     let (user, session) = (UserId(Uuid::nil()), SessionId(Uuid::nil()));
-    let unlimited = Principal::ApiKey { organization, api_key, permissions, rate_limit: None };
+    let unlimited = Principal::ApiKey { organization, api_key, secret, permissions, rate_limit: None };
     for principal in [Principal::Anonymous, Principal::User { user, proof: Proof::Session(session) }, unlimited] {
         assert_eq!(gate.limits.admit(&principal, u32::MAX, gate.now), Ok(None), "{principal:?}");
     }

@@ -10,6 +10,7 @@ use orgledger::{
         context::{RequestContext, Services, Transport},
         schema,
     },
+    secrets::SecretHash,
     store::{Store, append::Origin, files::Files},
 };
 use serde_json::Value;
@@ -40,7 +41,8 @@ impl From<UserId> for Asker {
 
 impl From<(OrganizationId, ApiKeyId, Permissions)> for Asker {
     fn from((organization, api_key, permissions): (OrganizationId, ApiKeyId, Permissions)) -> Self {
-        Self(Principal::ApiKey { organization, api_key, permissions, rate_limit: None })
+        let secret = SecretHash::from_column(vec![0; 32]).unwrap();
+        Self(Principal::ApiKey { organization, api_key, secret, permissions, rate_limit: None })
     }
 }
 

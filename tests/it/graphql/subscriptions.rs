@@ -2,6 +2,7 @@
 //! access.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::{
@@ -220,6 +221,26 @@ both_databases! {
         let (_, key) = acme.key("Three", &["AUDIT_READ"]).await;
         let mut socket = follow(&key, acme.with(json!({}))).await;
         assert_eq!(socket.ends_with("1").await, "PERMISSION_REQUIRED");
+    }
+
+    /// Somebody who has found a secret follows no longer than it is good.
+    async fn a_replaced_secrets_subscription_ends_with_its_grace(url: &str) {
+        let server = Server::start(url).await;
+        let acme = Acme::workspace(&server).await;
+        for grace in [0, 2] {
+            let (id, old) = acme.key(&format!("Grace {grace}"), &["EVENTS_SUBSCRIBE"]).await;
+            let mut followed = follow(&old, acme.with(json!({}))).await;
+            assert_eq!(followed.answer("1").await["node"]["sequence"], 1);
+            let rotation = acme.with(json!({ "apiKeyId": id, "graceSeconds": grace }));
+            let rotated = acme.ada.operation("RotateApiKey", rotation).await;
+            let new = server.with_key(rotated["rotateApiKey"]["secret"].as_str().unwrap());
+            let mut goes_on = follow(&new, acme.with(json!({}))).await;
+            server.wait(TimeDelta::seconds(grace));
+            assert_eq!(followed.ends_with("1").await, "ACCESS_ENDED", "{grace}");
+            let name = format!("Acme {grace}");
+            rename(&acme, &name).await;
+            while goes_on.answer("1").await["node"]["data"]["to"] != *name {}
+        }
     }
 
     async fn who_follows_an_organization_to_its_end_reads_the_end(url: &str) {

@@ -10,11 +10,13 @@ use orgledger::{
         },
         values::normalize,
     },
+    secrets::SecretHash,
     store::{
         api_keys::{self, ApiKeyRow, Filter, status_at},
         page::{End, Window},
         rebuild::{Which, rebuild},
         standing::{Credential, standings},
+        statement::Statement,
     },
 };
 
@@ -134,7 +136,10 @@ both_databases! {
         let ada = world.person("ada@example.com").await;
         let acme = world.organization(&ada, "Acme").await;
         let api_key = world.api_key(acme, &ada, "ci").await;
-        let asked = [(Credential::ApiKey(api_key), acme)];
+        let secrets = Statement::new("SELECT hash FROM api_key_secrets WHERE api_key_id = $1").bind(api_key.0);
+        let (hash,): (Vec<u8>,) = secrets.optional(world.database()).await.unwrap().unwrap();
+        let secret = SecretHash::from_column(hash).unwrap();
+        let asked = [(Credential::ApiKey { api_key, secret }, acme)];
         let good = async || standings(world.database(), &asked, world.now()).await.unwrap().len() == 1;
         assert!(good().await);
         world.act(acme, &ada, Action::DisableApiKey { api_key }).await;

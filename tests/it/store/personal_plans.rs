@@ -3,6 +3,7 @@
 
 use orgledger::{
     domain::{Actor, ApiKeyId, SessionId, Timestamp, UserId},
+    secrets::SecretHash,
     store::{
         Database,
         data_exports::{Owner, page_statements},
@@ -68,7 +69,7 @@ async fn live(database: &Database) {
     let (now, ids) = (beginning(), (700_000_u128..700_003).map(Uuid::from_u128));
     let credentials: [fn(Uuid) -> Credential; 3] = [
         |id| Credential::Session(SessionId(id)),
-        |id| Credential::ApiKey(ApiKeyId(id)),
+        |id| Credential::ApiKey { api_key: ApiKeyId(id), secret: SecretHash::from_column(vec![0; 32]).unwrap() },
         |id| Credential::Token { user: UserId(id), expires_at: Timestamp::MAX_UTC },
     ];
     for credential in credentials {

@@ -7,6 +7,7 @@
 use chrono::TimeDelta;
 use orgledger::{
     domain::{Actor, ApiKeyId, InvitationId, OrganizationId, UserId, organization::members::MemberStatus},
+    secrets::SecretHash,
     store::{
         Database, api_keys, commands,
         database::Pooling,
@@ -221,7 +222,9 @@ async fn read_invitations_and_keys(database: &Database) {
     api_keys::find(database, BIG, [Uuid::nil()]).await.unwrap();
     api_keys::find_secrets(database, &["7.1".to_owned(), "7.2".to_owned()]).await.unwrap();
     // Of the others nobody is here: empty tables are read whole.
-    standings(database, &[(Credential::ApiKey(ApiKeyId(Uuid::nil())), BIG)], now).await.unwrap();
+    let nobody =
+        Credential::ApiKey { api_key: ApiKeyId(Uuid::nil()), secret: SecretHash::from_column(vec![0; 32]).unwrap() };
+    standings(database, &[(nobody, BIG)], now).await.unwrap();
 }
 
 /// Calls every function that reads the audit log, the head, and what decides about access.
