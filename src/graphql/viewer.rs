@@ -84,10 +84,9 @@ impl Viewer {
     async fn invitations(&self, ctx: &Context<'_>) -> Result<Vec<InvitationPreview>> {
         let Some(user) = self.0.user() else { return Ok(Vec::new()) };
         let store = store(ctx)?;
-        let rows = invitations::previews_of_user(&store.database, user).await.or_internal(ctx)?;
         let now = store.now();
-        let open = rows.into_iter().filter(|row| now < row.expires_at);
-        Ok(open.map(|row| InvitationPreview::of(row, None, now)).collect())
+        let open = invitations::previews_of_user(&store.database, user, now).await.or_internal(ctx)?;
+        Ok(open.into_iter().map(|row| InvitationPreview::of(row, None, now)).collect())
     }
 
     /// An export of the caller's own data; null, where there is none with this id. A key has none.

@@ -148,8 +148,7 @@ async fn show_session(
     let store = api.store();
     let person = users::find(&store.database, user).await?.ok_or_else(Problem::not_signed_in)?;
     let now = store.now();
-    let mut waiting = invitations::previews_of_user(&store.database, user).await?;
-    waiting.retain(|row| now < row.expires_at);
+    let waiting = invitations::previews_of_user(&store.database, user, now).await?;
     let ids: Vec<_> = waiting.iter().map(invitation_id).collect();
     let shown: Vec<_> = waiting
         .iter()

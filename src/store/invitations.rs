@@ -171,13 +171,15 @@ pub async fn preview(
         .await
 }
 
-/// The open invitations of a person, at most 100; some may have expired.
-pub async fn previews_of_user(database: &Database, user: UserId) -> Result<Vec<PreviewRow>, Error> {
+/// The open invitations of a person that have not expired, at most 100, and first those that expire first.
+pub async fn previews_of_user(database: &Database, user: UserId, now: Timestamp) -> Result<Vec<PreviewRow>, Error> {
     Statement::new(format!(
         "{PREVIEW} JOIN user_invitations ui ON ui.organization_id = i.organization_id \
-         AND ui.invitation_id = i.invitation_id WHERE ui.user_id = $1 AND ui.open ORDER BY i.expires_at, i.invitation_id LIMIT 100"
+         AND ui.invitation_id = i.invitation_id WHERE ui.user_id = $1 AND ui.open AND i.expires_at > $2 \
+         ORDER BY i.expires_at, i.invitation_id LIMIT 100"
     ))
     .bind(user.0)
+    .bind(now)
     .all(database)
     .await
 }

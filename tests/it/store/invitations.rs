@@ -120,8 +120,9 @@ both_databases! {
         let [ada, bob, cy] =
             world.people(&["ada@example.com", "bob@example.com", "cy@example.com"]).await.try_into().unwrap();
         let (acme, apex) = (world.organization(&ada, "Acme").await, world.organization(&ada, "Apex").await);
-        let list =
-            async |who: &super::world::Person| invitations::previews_of_user(world.database(), who.id).await.unwrap();
+        let list = async |who: &super::world::Person| {
+            invitations::previews_of_user(world.database(), who.id, world.now()).await.unwrap()
+        };
         let first = world.invite(acme, &ada, &bob, "MEMBER").await;
         world.pass(TimeDelta::seconds(1));
         let second = world.invite(apex, &ada, &bob, "MANAGER").await;
@@ -142,5 +143,23 @@ both_databases! {
         assert!(list(&bob).await.is_empty());
         world.act(apex, &ada, Action::DeleteOrganization { confirm_name: "Apex".to_owned() }).await;
         assert!(list(&cy).await.is_empty(), "it ends with its organization");
+    }
+
+    /// What has expired stays open, and takes nobody's place in the list.
+    async fn expired_invitations_hide_no_others(url: &str) {
+        let world = World::open(url).await;
+        let [ada, bob, eve] =
+            world.people(&["ada@example.com", "bob@example.com", "eve@example.com"]).await.try_into().unwrap();
+        for number in 0..100 {
+            let organization = world.organization(&eve, &format!("Spam {number}")).await;
+            world.invite(organization, &eve, &bob, "MEMBER").await;
+        }
+        let acme = world.organization(&ada, "Acme").await;
+        let list = async || invitations::previews_of_user(world.database(), bob.id, world.now()).await.unwrap();
+        assert_eq!(list().await.len(), 100);
+        world.pass(TimeDelta::days(30));
+        let invitation = world.invite(acme, &ada, &bob, "MEMBER").await;
+        let ids: Vec<_> = list().await.iter().map(|row| row.invitation_id).collect();
+        assert_eq!(ids, [invitation.0]);
     }
 }

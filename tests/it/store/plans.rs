@@ -206,7 +206,7 @@ async fn read_invitations_and_keys(database: &Database) {
     }
     invitations::find(database, BIG, [Uuid::nil()]).await.unwrap();
     invitations::preview(database, BIG, InvitationId(Uuid::nil())).await.unwrap();
-    invitations::previews_of_user(database, UserId(Uuid::nil())).await.unwrap();
+    invitations::previews_of_user(database, UserId(Uuid::nil()), now).await.unwrap();
 
     let any = api_keys::Filter { organization: BIG, statuses: Vec::new(), types: Vec::new(), search: None, now };
     for filter in [
