@@ -43,20 +43,27 @@ impl Erasure {
     }
 
     /// Goes on with everybody who is marked: what was interrupted, and what waited for somebody who read an older state.
-    /// Says how many were left.
+    /// Says how many were left. Where one cannot be done, the others are; then it is an error.
     pub async fn resume(&self) -> Result<u64, store::Error> {
-        let (mut resumed, mut after) = (0, None);
+        let (mut resumed, mut after, mut failed) = (0, None, None);
         loop {
             let unfinished = erasure::unfinished(&self.store.database, after).await?;
-            let Some((last, _)) = unfinished.last() else { return Ok(resumed) };
+            let Some((last, _)) = unfinished.last() else { return failed.map_or(Ok(resumed), Err) };
             after = Some(*last);
             for (user, actor) in unfinished {
                 let origin = Origin { request_id: self.store.entropy.base62(22), ..Origin::default() };
-                let refusals = self.go_on(&Caller { actor, origin }, user).await?;
-                for refusal in refusals {
-                    tracing::warn!(%user, code = refusal.code(), "somebody could not be erased");
+                match self.go_on(&Caller { actor, origin }, user).await {
+                    Ok(refusals) => {
+                        for refusal in refusals {
+                            tracing::warn!(%user, code = refusal.code(), "somebody could not be erased");
+                        }
+                        resumed += 1;
+                    }
+                    Err(error) => {
+                        tracing::warn!(%user, ?error, "somebody could not be erased");
+                        failed = Some(error);
+                    }
                 }
-                resumed += 1;
             }
         }
     }

@@ -125,7 +125,7 @@ pub async fn blank(database: &Database, user: UserId, now: Timestamp) -> Result<
         "DELETE FROM outbox WHERE subject_id = $1 AND organization_id IN {traces}",
         "DELETE FROM notification_preferences WHERE user_id = $1 AND organization_id IN {traces}",
         "UPDATE data_exports SET state = 'SPOILED' WHERE state = 'READY' AND organization_id IN {traces}",
-        "UPDATE data_exports SET fence = fence + 1, lease_until = requested_at, progress = 0 \
+        "UPDATE data_exports SET fence = fence + 1, attempts = 0, lease_until = requested_at, progress = 0 \
          WHERE state = 'PENDING' AND organization_id IN {traces}",
     ] {
         run(&mut transaction, &text.replace("{traces}", TRACES), user).await?;

@@ -14,21 +14,46 @@ pub const LOOK_EVERY: Duration = Duration::from_mins(1);
 /// How many events one transaction takes away: few enough to keep nobody waiting.
 const BATCH: u32 = 1000;
 
-/// Purges every deleted organization, its files and letters first; says how many events went.
+/// Purges every deleted organization, its files and letters first; says how many events went. Where one cannot be purged,
+/// the others are; then it is an error.
 pub async fn purge(database: &Database, files: &Files) -> Result<u64, Error> {
-    let mut gone = 0;
+    let (mut gone, mut after, mut failed) = (0, Uuid::nil(), None);
     loop {
-        let deleted: Option<(Uuid, i64)> =
-            Statement::new("SELECT organization_id, version FROM streams WHERE state = 'DELETED' LIMIT 1")
-                .optional(database)
-                .await?;
+        let next = Statement::new(
+            "SELECT organization_id, version FROM streams WHERE state = 'DELETED' AND organization_id > $1 \
+             ORDER BY organization_id LIMIT 1",
+        );
+        let deleted: Option<(Uuid, i64)> = next.bind(after).optional(database).await?;
         let Some((organization, version)) = deleted else { break };
-        files.erase(OrganizationId(organization)).await?;
-        erase_letters(database, files, organization).await?;
+        after = organization;
+        match purge_one(database, files, (organization, version), &mut gone).await {
+            Ok(()) => {}
+            Err(error) => {
+                tracing::warn!(%organization, ?error, "what is left of an organization was not purged");
+                failed = Some(error);
+            }
+        }
+    }
+    if gone > 0 {
+        // Where somebody reads an older state now, the next purge or the database itself cuts its log.
+        database.forget().await?;
+    }
+    failed.map_or(Ok(gone), Err)
+}
+
+async fn purge_one(
+    database: &Database,
+    files: &Files,
+    (organization, version): (Uuid, i64),
+    gone: &mut u64,
+) -> Result<(), Error> {
+    files.erase(OrganizationId(organization)).await?;
+    erase_letters(database, files, organization).await?;
+    loop {
         let mut transaction = database.begin().await?;
         // One server after the other: who waited for another one's batch would find none, and take that for the end.
         if !hold_deleted(&mut transaction, organization).await? {
-            continue;
+            return Ok(());
         }
         let batch = take_batch(&mut transaction, organization, version).await?;
         if batch == 0 {
@@ -38,13 +63,8 @@ pub async fn purge(database: &Database, files: &Files) -> Result<u64, Error> {
                 .await?;
         }
         transaction.commit().await?;
-        gone += batch;
+        *gone += batch;
     }
-    if gone > 0 {
-        // Where somebody reads an older state now, the next purge or the database itself cuts its log.
-        database.forget().await?;
-    }
-    Ok(gone)
 }
 
 /// Erases the letters about an organization that are kept as files, and then forgets which they were.

@@ -222,8 +222,8 @@ pub async fn any_due(database: &Database, now: Timestamp) -> Result<bool, Error>
 pub async fn take(database: &Database, now: Timestamp) -> Result<Option<Taken>, Error> {
     let mut transaction = database.begin().await?;
     let row: Option<DataExportRow> = Statement::new(format!(
-        "UPDATE data_exports SET fence = fence + 1, progress = 0, lease_until = $2, \
-         state = CASE WHEN fence >= $3 THEN 'FAILED' ELSE state END \
+        "UPDATE data_exports SET fence = fence + 1, attempts = attempts + 1, progress = 0, lease_until = $2, \
+         state = CASE WHEN attempts >= $3 THEN 'FAILED' ELSE state END \
          WHERE state = 'PENDING' AND lease_until <= $1 AND export_id = (SELECT export_id FROM data_exports \
          WHERE state = 'PENDING' AND lease_until <= $1 ORDER BY lease_until LIMIT 1) RETURNING {COLUMNS}"
     ))

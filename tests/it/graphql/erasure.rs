@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use orgledger::{
     commands::{Caller, erasure::Erasure},
     domain::{
-        Actor, GlobalId, UserId,
+        Actor, GlobalId, OrganizationId, UserId,
         organization::{Action, Command},
     },
     store::{
@@ -181,6 +181,49 @@ both_databases! {
         assert_eq!(erasing(&server).erase(&caller, user).await.unwrap(), []);
         verify(&server.store.database).await.unwrap();
         assert_ne!(id(&server.person(ZED).await).await, user);
+    }
+
+    /// Somebody whose ledger cannot be read keeps nobody else, and is tried again.
+    async fn who_cannot_be_erased_holds_up_nobody(url: &str) {
+        let server = Server::start(url).await;
+        let mut people = Vec::new();
+        for email in [ZED, "bea@example.com", "cleo@example.com"] {
+            people.push(id(&server.person(email).await).await);
+        }
+        people.sort();
+        let database = &server.store.database;
+        for user in &people {
+            erasure::mark(database, *user, Actor::User(*user)).await.unwrap();
+        }
+        let first = OrganizationId::personal(people[0]);
+        let move_head = |by: i64| {
+            let text = "UPDATE streams SET version = version + $2 WHERE organization_id = $1";
+            Statement::new(text).bind(first.0).bind(by).run(database)
+        };
+        move_head(1).await.unwrap();
+        let erased = async || Statement::new("SELECT COUNT(*) FROM users WHERE erasure = 'DONE'").count(database).await;
+        assert!(erasing(&server).resume().await.is_err());
+        assert_eq!(erased().await.unwrap(), 2);
+        move_head(-1).await.unwrap();
+        assert_eq!(erasing(&server).resume().await.unwrap(), 1);
+        assert_eq!(erased().await.unwrap(), 3);
+    }
+
+    /// An export begins anew with each of them, and is made in the end.
+    async fn any_number_may_be_erased_while_an_export_waits(url: &str) {
+        let server = Server::start(url).await;
+        let acme = Acme::workspace(&server).await;
+        assert_eq!(acme.ada.refusals("RequestDataExport", acme.with(json!({}))).await, [""; 0]);
+        for number in 0..=data_exports::ATTEMPTS {
+            let email = format!("guest{number}@example.com");
+            let guest = acme.join(&email, "MEMBER").await;
+            let taken = data_exports::take(&server.store.database, server.store.now()).await.unwrap();
+            assert!(taken.is_some(), "{number}");
+            assert_eq!(erase(&guest, &email).await, []);
+        }
+        make_exports(&server).await;
+        let ready = Statement::new("SELECT COUNT(*) FROM data_exports WHERE state = 'READY'");
+        assert_eq!(ready.count(&server.store.database).await.unwrap(), 1);
     }
 
     /// Where an owner becomes the last one in between, they can sign in and put that right.

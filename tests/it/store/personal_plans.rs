@@ -50,14 +50,14 @@ async fn fill(database: &Database) {
             "INSERT INTO sign_in_links SELECT {thing}, 'E', 'e' || o || '.' || i, '192.0.2.1', $1, $1, NULL FROM n, r"
         ),
         format!("INSERT INTO outbox SELECT {thing}, 'SIGN_IN', NULL, {thing}, 1, 'SENT', 1, NULL, $1, $1 FROM n, r"),
-        format!("INSERT INTO data_exports SELECT {thing}, NULL, {user}, 'READY', 100, 1, $1, $1, $1 FROM n, r"),
+        format!("INSERT INTO data_exports SELECT {thing}, NULL, {user}, 'READY', 100, 1, $1, $1, $1, 1 FROM n, r"),
     ] {
         Statement::new(format!("{numbers}{text}")).bind(beginning()).run(database).await.unwrap();
     }
     let of = id(database, "i * 150");
     let exported = format!(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20) \
-         INSERT INTO data_exports SELECT {}, {of}, NULL, 'READY', 100, 1, $1, $1, $1 FROM n",
+         INSERT INTO data_exports SELECT {}, {of}, NULL, 'READY', 100, 1, $1, $1, $1, 1 FROM n",
         id(database, "i")
     );
     Statement::new(exported).bind(beginning()).run(database).await.unwrap();

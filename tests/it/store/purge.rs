@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use orgledger::{
-    domain::Organization,
+    domain::{Organization, organization::Action},
     store::{
         files::Files,
         history, hot,
@@ -44,6 +44,33 @@ both_databases! {
         assert_eq!(left.iter().map(|event| event.sequence).collect::<Vec<_>>(), [end.version]);
         let finished = Statement::new("SELECT COUNT(*) FROM streams WHERE state = 'PURGED'");
         assert_eq!(finished.count(world.database()).await.unwrap(), 1);
+    }
+
+    /// Something keeps the events of one, here a row that refers to one of them.
+    async fn what_cannot_be_purged_holds_up_nothing_else(url: &str) {
+        let world = World::open(url).await;
+        let ada = world.person("ada@example.com").await;
+        let mut organizations = Vec::new();
+        for name in ["Acme", "Apex"] {
+            let organization = world.organization(&ada, name).await;
+            world.act(organization, &ada, Action::DeleteOrganization { confirm_name: name.to_owned() }).await;
+            organizations.push(organization);
+        }
+        organizations.sort();
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files::folder(folder.path()).unwrap();
+        world
+            .raw("CREATE TABLE kept (organization_id UUID, sequence BIGINT, \
+                  FOREIGN KEY (organization_id, sequence) REFERENCES events (organization_id, sequence))")
+            .await;
+        let keep = Statement::new("INSERT INTO kept (organization_id, sequence) VALUES ($1, 1)");
+        keep.bind(organizations[0].0).run(world.database()).await.unwrap();
+        assert!(purge(world.database(), &files).await.is_err());
+        let purged = || Statement::new("SELECT COUNT(*) FROM streams WHERE state = 'PURGED'").count(world.database());
+        assert_eq!(purged().await.unwrap(), 1);
+        world.raw("DELETE FROM kept").await;
+        assert_eq!(purge(world.database(), &files).await.unwrap(), 2);
+        assert_eq!(purged().await.unwrap(), 2);
     }
 
     /// The deletion stays as the tombstone, chained to what is gone; a living organization loses nothing.
