@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use super::{
     history::{ANY, Filter, takes},
     page::{Direction, Key, Position, Window},
-    statement::{Statement, like_pattern},
+    statement::{Statement, like_pattern, searched},
 };
 use crate::domain::{
     OrganizationId, Timestamp,
@@ -75,6 +75,18 @@ impl Filter {
         (!any).then(|| source.names.iter().copied().filter(|name| takes(&self.types, name)).collect())
     }
 
+    /// Whether several conditions have to be met.
+    pub(super) fn is_narrow(&self) -> bool {
+        let conditions = [
+            !self.types.is_empty(),
+            !self.targets.is_empty(),
+            !self.actors.is_empty(),
+            !self.actor_kinds.is_empty(),
+            self.search.is_some(),
+        ];
+        conditions.into_iter().filter(|condition| *condition).count() > 1
+    }
+
     /// Which indexes together hold what is meant; none of them, where nothing can be.
     fn parts(&self, source: &Source) -> Vec<Part> {
         let by_name = |list: Vec<&'static str>| list.into_iter().map(|name| Part::Named(source.name, name.into()));
@@ -136,7 +148,8 @@ impl Filter {
             // would walk along all that stands beside entries, most of which has no reason.
             statement.push("WITH found AS MATERIALIZED (SELECT c.sequence FROM event_context c");
             statement.push(" WHERE c.organization_id = ").push_value(organization.0);
-            statement.push(" AND c.reason_key IS NOT NULL AND c.reason_key LIKE ").push_value(pattern);
+            let text = searched("c.reason_key", pattern);
+            statement.push(&format!(" AND c.reason_key IS NOT NULL AND {text} LIKE ")).push_value(pattern);
             statement.push(" ESCAPE '\\') ");
             from = "found CROSS JOIN ";
         }

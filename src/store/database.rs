@@ -40,10 +40,16 @@ const IDLE_TIMEOUT: &str = "5s";
 /// it what was asked in its place.
 const CHECK_INTERVAL: &str = "1s";
 /// Every statement has an index to find its rows by, and joins from few rows to those that they name. PostgreSQL would read
-/// a table whole that was small when it last looked, and is not any more. Nothing is asked for so long that compiling it
+/// a table whole that was small when it last looked, and is not any more; nor does it read a whole index and keep it, to look
+/// there. Nothing is asked for so long that compiling it
 /// were worth it.
-const BY_INDEX: [(&str, &str); 4] =
-    [("enable_seqscan", "off"), ("enable_hashjoin", "off"), ("enable_mergejoin", "off"), ("jit", "off")];
+const BY_INDEX: [(&str, &str); 5] = [
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("enable_material", "off"),
+    ("jit", "off"),
+];
 
 /// What servers tell each other by: one name a schema, since others may stand in the same database. Names have a limit.
 const CHANNEL: &str = "'orgledger_' || MD5(CURRENT_SCHEMA())";

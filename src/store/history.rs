@@ -164,7 +164,8 @@ impl Filter {
         statement.push(" ON c.organization_id = e.organization_id AND c.sequence = e.sequence");
         statement.push(" WHERE e.sequence = place.sequence AND e.organization_id = ").push_value(organization.0);
         window.push_order_of_all(&mut statement, &["place.sequence"], direction);
-        Some(statement)
+        // PostgreSQL decides by the values which of the conditions are rare.
+        Some(if self.is_narrow() { statement.anew() } else { statement })
     }
 
     /// Counts what was done and is meant.

@@ -55,25 +55,23 @@ impl Wanted {
     /// Reads them: a person by name or else email, a key by name, an invitation by its address as typed.
     pub async fn load(self, database: &Database, organization: OrganizationId) -> Result<Names, Error> {
         let mut names = HashMap::new();
-        let mut role_keys = HashMap::new();
-        if !self.users.is_empty() {
-            let mut statement = Statement::new("SELECT user_id, COALESCE(name, email) FROM users WHERE user_id IN ");
-            statement.push_list(self.users);
-            names.extend(statement.all::<(Uuid, String)>(database).await?);
-        }
-        for (text, ids) in [
-            ("SELECT api_key_id, name FROM api_keys WHERE api_key_id IN ", self.api_keys),
-            ("SELECT invitation_id, email FROM invitation_details WHERE invitation_id IN ", self.invitations),
+        for (select, from, id, ids) in [
+            ("COALESCE(t.name, t.email)", "users", "user_id", self.users),
+            ("t.name", "api_keys", "api_key_id", self.api_keys),
+            ("t.email", "invitation_details", "invitation_id", self.invitations),
         ] {
             if !ids.is_empty() {
-                let mut statement = Statement::new(text);
-                statement.push_list(ids).push(" AND organization_id = ").push_value(organization.0);
+                let mut statement = asked(&format!("t.{id}, {select}"), from, id, ids);
+                if from != "users" {
+                    statement.push(" AND t.organization_id = ").push_value(organization.0);
+                }
                 names.extend(statement.all::<(Uuid, String)>(database).await?);
             }
         }
+        let mut role_keys = HashMap::new();
         if !self.roles.is_empty() {
-            let mut statement = Statement::new("SELECT role_id, key, name FROM roles WHERE role_id IN ");
-            statement.push_list(self.roles).push(" AND organization_id = ").push_value(organization.0);
+            let mut statement = asked("t.role_id, t.key, t.name", "roles", "role_id", self.roles);
+            statement.push(" AND t.organization_id = ").push_value(organization.0);
             for (id, key, name) in statement.all::<(Uuid, String, String)>(database).await? {
                 names.insert(id, name);
                 role_keys.insert(id, key);
@@ -81,14 +79,23 @@ impl Wanted {
         }
         let mut joined = HashMap::new();
         if !self.joined.is_empty() {
-            let text = "SELECT user_id, MIN(from_sequence) FROM member_history WHERE user_id IN ";
-            let mut statement = Statement::new(text);
-            statement.push_list(self.joined).push(" AND organization_id = ").push_value(organization.0);
-            statement.push(" GROUP BY user_id");
+            let mut statement = asked("t.user_id, t.from_sequence", "member_history", "user_id", self.joined);
+            statement.push(" AND t.organization_id = ").push_value(organization.0);
+            statement.push(" AND t.from_sequence = (SELECT MIN(f.from_sequence) FROM member_history f");
+            statement.push(" WHERE f.organization_id = t.organization_id AND f.user_id = t.user_id)");
             joined.extend(statement.all::<(Uuid, i64)>(database).await?);
         }
         Ok(Names { shown: names, role_keys, joined })
     }
+}
+
+/// The statement of the rows with these ids. Each is looked up by itself: PostgreSQL would take a list for reason enough to
+/// read all rows of the organization.
+fn asked(select: &str, table: &str, id: &str, ids: BTreeSet<Uuid>) -> Statement {
+    let mut statement = Statement::new(format!("SELECT {select} FROM "));
+    statement.push_asked(ids.into_iter().map(|id| [id.into()]));
+    statement.push(&format!(" CROSS JOIN {table} t WHERE t.{id} = asked.column1"));
+    statement
 }
 
 /// Names by id.

@@ -350,3 +350,14 @@ pub(super) fn like_pattern(search: &str) -> String {
     pattern.push('%');
     pattern
 }
+
+/// A searched column as a condition names it. PostgreSQL's index has texts by three letters in a row; for a pattern without
+/// them it would be read whole, beyond the organization, so it is none for that condition.
+pub(super) fn searched(column: &str, pattern: &str) -> String {
+    let is_word = |word: &str| word.chars().nth(2).is_some();
+    if pattern.split(|character: char| !character.is_alphanumeric()).any(is_word) {
+        column.to_owned()
+    } else {
+        format!("({column} || '')")
+    }
+}

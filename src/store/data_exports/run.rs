@@ -224,7 +224,8 @@ impl Table {
         for (at, (_, holds)) in self.columns[..self.keys].iter().enumerate() {
             statement = statement.bind(holds.key(after.map(|after| &after[at])));
         }
-        statement.bind(PAGE)
+        // PostgreSQL sees then how little is left behind these keys.
+        statement.bind(PAGE).anew()
     }
 
     fn opening(&self, form: Form) -> Result<Vec<u8>, Error> {

@@ -12,7 +12,7 @@ use super::{
     number,
     page::{Direction, Key, Page, Position, Window},
     roles::{JOINED, JoinedRole},
-    statement::{Statement, Value, like_pattern},
+    statement::{Statement, Value, like_pattern, searched},
     write::Write,
 };
 use crate::domain::{
@@ -122,7 +122,9 @@ impl Filter {
             statement.push(&format!(" AND {state}.role_id IN ")).push_list(self.roles.iter().map(|role| role.0));
         }
         if let Some(search) = &self.search {
-            statement.push(" AND m.search_key LIKE ").push_value(like_pattern(search)).push(" ESCAPE '\\'");
+            let pattern = like_pattern(search);
+            let text = searched("m.search_key", &pattern);
+            statement.push(&format!(" AND {text} LIKE ")).push_value(pattern).push(" ESCAPE '\\'");
         }
         if let Some(from) = self.joined_from {
             statement.push(&format!(" AND {state}.joined_at >= ")).push_value(from);

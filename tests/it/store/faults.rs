@@ -36,6 +36,14 @@ pub fn faults_in_sqlite(plan: &[String]) -> Vec<&String> {
     plan.iter().filter(beyond).collect()
 }
 
+/// A statement's text, and the faults in the plan that PostgreSQL makes for its values.
+pub async fn explained(database: &Database, statement: Statement) -> (String, String) {
+    let text = statement.text().to_owned();
+    let plan: Vec<(String,)> = statement.explained("EXPLAIN").all(database).await.unwrap();
+    let plan: Vec<_> = plan.into_iter().map(|(line,)| line).collect();
+    (text, if faults_in_postgres(&plan).is_empty() { String::new() } else { plan.join("\n") })
+}
+
 /// The plan that SQLite makes for a statement.
 pub async fn sqlite_plan(database: &Database, text: &str) -> Vec<String> {
     let explain = format!("EXPLAIN QUERY PLAN {text}");

@@ -26,7 +26,7 @@ use sqlx::{Row, postgres::PgPoolOptions};
 use uuid::Uuid;
 
 use super::{
-    faults::{faults_in_postgres, faults_in_sqlite, sqlite_plan},
+    faults::{explained, faults_in_postgres, faults_in_sqlite, sqlite_plan},
     world::{World, beginning, change_role, role},
 };
 use crate::support::databases::{on_postgres, on_sqlite};
@@ -267,6 +267,19 @@ async fn read_the_rest(database: &Database) {
     super::notices::read(database, BIG).await;
 }
 
+/// What is planned with its values each time, and the faults in those plans.
+async fn narrow(database: &Database) -> Vec<(String, String)> {
+    let (types, ids) = (vec!["member.left".to_owned()], vec![Uuid::nil()]);
+    let by_type = history::Filter { types, ..history::Filter::default() };
+    let by_id = history::Filter { targets: ids.clone(), ..by_type.clone() };
+    let mut plans = Vec::new();
+    for filter in [history::Filter { actors: ids, ..by_type.clone() }, by_id] {
+        let statement = filter.page_statement(BIG, Direction::Descending, &window(None)).unwrap();
+        plans.push(explained(database, statement).await);
+    }
+    plans
+}
+
 /// Every prepared statement that begins with one of these words, and the faults in its plan that is made for any values.
 pub async fn prepared_plans(pool: &sqlx::PgPool, words: &[&str]) -> Vec<(String, String)> {
     let text = "SELECT name, statement, cardinality(parameter_types) FROM pg_prepared_statements";
@@ -376,7 +389,7 @@ async fn nothing_is_read_beyond_one_organization() {
         // Of an organization that was lived, because the event has to be one.
         news::find(&postgres, &[(acme, bob.id, change)]).await.unwrap().into_values().next().unwrap().unwrap();
         sqlx::raw_sql("SET plan_cache_mode = force_generic_plan").execute(&pool).await.unwrap();
-        let plans = prepared_plans(&pool, &["SELECT"]).await;
+        let plans = [prepared_plans(&pool, &["SELECT"]).await, narrow(&postgres).await].concat();
         assert!(plans.len() > 100, "{} statements", plans.len());
         hold(&plans, fill).await;
     })
